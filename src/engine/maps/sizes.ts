@@ -22,6 +22,13 @@ export interface ForwardSizes {
 const LINE_BYTES = 64;
 /** A quarter more than is needed, and at least so much. */
 const ROOM = 1.25;
+/**
+ * While a flow hash key changes, an image has the holders by the former key too, 4 bytes a slot beside 6. A key must not change at the
+ * moment at which a program is replaced: that takes a second, of a settle time that may be short. Kernels before 6.0 have no larger
+ * element than this; there, a larger image replaces the program.
+ */
+const ROOM_REKEYED = 1.75;
+const REKEYED_BYTES_MAX = 4 * 1024 * 1024;
 const ROOM_BYTES_MIN = 64 * 1024;
 const ROOM_COUNTERS_MIN = 64;
 /** Lists of a few thousand prefixes; the first of IPv4 takes 5.3 MiB. Without lists, what a program may read at once. */
@@ -33,7 +40,9 @@ export function sizesFor(image: Image, lists = 0): ForwardSizes {
   const counters = (inUse: number): number => Math.ceil(Math.max(inUse * ROOM, inUse + ROOM_COUNTERS_MIN));
   const size = image.bytes.length;
   return {
-    imageBytes: lines(Math.max(size * ROOM, size + ROOM_BYTES_MIN)),
+    imageBytes: lines(
+      Math.max(size * ROOM, size + ROOM_BYTES_MIN, Math.min(size * ROOM_REKEYED, REKEYED_BYTES_MAX)),
+    ),
     services: counters(image.serviceCounters),
     backends: counters(image.backendCounters),
     lists: lists > 0 || usesLists(image) ? lines(Math.max(lists * ROOM, ROOM_LISTS_MIN)) : LISTS_BYTES_MIN,
