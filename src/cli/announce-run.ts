@@ -6,6 +6,7 @@ import { warnAboutReversePath } from '../announce/reverse-path.js';
 import { type AnnounceLoaded, type Part, runAnnounce } from '../announce/run.js';
 import { TrackFile } from '../announce/track-file.js';
 import { keptRevision, watchRevision } from '../config/fleet/kept.js';
+import { deferred } from '../core/deferred.js';
 import { createLog, type Logger, type LogLevel } from '../core/log.js';
 import { LateEvents } from '../events/late.js';
 import { type AnnounceOptions, loadAnnounce } from './announce-place.js';
@@ -35,24 +36,40 @@ export async function followNode(options: AnnounceOptions, logLevel: LogLevel): 
   }
   await events.during(async () => {
     await firstRevision(file, log);
-    await runAnnounce(loaded, log, parts, (changed) => watchRevision(file, changed));
+    // Before the config is read: what comes into force meanwhile must not be missed.
+    let isDue = false;
+    let told = (): void => {
+      isDue = true;
+    };
+    const stop = watchRevision(file, () => told());
+    try {
+      await runAnnounce(loaded, log, parts, (changed) => {
+        told = changed;
+        if (isDue) changed();
+        return stop;
+      });
+    } finally {
+      stop();
+    }
   });
 }
 
 /** `anyhop run` on this host takes part in the fleet, and keeps what is in force. */
 async function firstRevision(file: string, log: Logger): Promise<void> {
-  if (keptRevision(file) !== undefined) return;
-  log.warn(
-    { event: 'fleet_waits' },
-    'nothing to announce yet: no revision of the fleet has been in force on this host, where "anyhop run" takes part in it',
-  );
-  await new Promise<void>((resolve) => {
-    const stop = watchRevision(file, () => {
-      if (keptRevision(file) === undefined) return;
-      stop();
-      resolve();
-    });
+  const kept = deferred<void>();
+  const stop = watchRevision(file, () => {
+    if (keptRevision(file) !== undefined) kept.resolve();
   });
+  try {
+    if (keptRevision(file) !== undefined) return;
+    log.warn(
+      { event: 'fleet_waits' },
+      'nothing to announce yet: no revision of the fleet has been in force on this host, where "anyhop run" takes part in it',
+    );
+    await kept.promise;
+  } finally {
+    stop();
+  }
 }
 
 function load(options: AnnounceOptions): AnnounceLoaded {

@@ -151,7 +151,7 @@ export class NextHops {
     this.#follow();
     this.#targets = byAddress(targets);
     for (const text of this.#current.keys()) if (!this.#targets.has(text)) this.#current.delete(text);
-    if (this.#hasAll()) return; // what changed since then is told in the background
+    if (this.#links.size > 0 && this.#hasAll()) return; // what changed since then is told in the background
     const deadlineMs = performance.now() + timeoutMs;
     await this.#reads.now('anything');
     while (!this.#hasAll() && performance.now() < deadlineMs) {

@@ -3,7 +3,7 @@
  * restart. Every command that reads the host's file reads it with this revision.
  */
 import { createHash } from 'node:crypto';
-import { type Stats, unwatchFile, watchFile } from 'node:fs';
+import { statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import * as z from 'zod';
 import { makeDirectory } from '../../core/directory.js';
@@ -66,18 +66,28 @@ export async function keepRevision(
   await replaceOwnFile(placeOf(file, directory, holder), `${JSON.stringify(revision)}\n`);
 }
 
-/** Calls `changed` within a second after a revision was kept, until the returned function is called; that also lets the process end. */
+/**
+ * Calls `changed` within a second after a revision was kept that was not there at the time of this call, until the returned function is
+ * called; that also lets the process end.
+ */
 export function watchRevision(
   file: string,
   changed: () => void,
   directory = revisionDirectory(file),
 ): () => void {
   const place = placeOf(file, directory, 'host');
-  const seen = (now: Stats, before: Stats): void => {
-    if (now.ino !== before.ino || now.mtimeMs !== before.mtimeMs) changed();
+  const look = (): string => {
+    const { ino, mtimeMs } = statSync(place, { throwIfNoEntry: false }) ?? {};
+    return `${ino} ${mtimeMs}`;
   };
-  watchFile(place, { interval: LOOK_MS }, seen);
-  return () => unwatchFile(place, seen);
+  let seen = look();
+  const timer = setInterval(() => {
+    const now = look();
+    if (now === seen) return;
+    seen = now;
+    changed();
+  }, LOOK_MS);
+  return () => clearInterval(timer);
 }
 
 /** @param said by an option of the command line */
