@@ -12,7 +12,7 @@ import { timeAfter } from './head.js';
 import type { SigningKey } from './keys.js';
 import { ACTIVE, blobPlace, INTENT, MEMBERS, NODES, REVISIONS, revisionPlace } from './places.js';
 import { digestOfText, type NodeRevision, type Revision, sealed } from './record.js';
-import type { Snapshot, Store } from './store.js';
+import { isStoreFault, type Snapshot, type Store } from './store.js';
 import { type FleetView, type MemberView, membersOf, readFleetView } from './view.js';
 
 const INTENT_LEASE_SECONDS = 10;
@@ -199,7 +199,7 @@ async function putInForce(store: Store, before: FleetView, number: number, recor
     );
     if (isWritten) return true;
   } catch (error) {
-    if (!(error instanceof AnyhopError) || error.code !== 'ERR_STORE') throw error;
+    if (!isStoreFault(error)) throw error;
     fault = error;
   }
   // A server that failed may have written it before.

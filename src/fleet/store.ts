@@ -284,6 +284,11 @@ export class FleetStore {
   }
 }
 
+/** What may be tried again when the store answers. */
+export function isStoreFault(error: unknown): boolean {
+  return error instanceof AnyhopError && error.code === 'ERR_STORE';
+}
+
 function retryMs(): number {
   return RETRY_MS * (1 + 2 * Math.random());
 }
