@@ -24,7 +24,7 @@ import { digestOfText, type NodeRevision, peeked } from '../fleet/record.js';
 import type { SaidOfSources } from '../fleet/said.js';
 import type { FleetStore } from '../fleet/store.js';
 import { readFleetView } from '../fleet/view.js';
-import type { NodeActions } from '../node/actions.js';
+import type { ConfigChanges } from '../node/config-changes.js';
 import type { NodeDiscovery } from '../node/run.js';
 
 const DIRECTORY_MODE = 0o700;
@@ -49,7 +49,7 @@ export interface FleetDiscoveryOptions {
 export class FleetDiscovery implements NodeDiscovery {
   readonly #options: FleetDiscoveryOptions;
   readonly #stop = new AbortController();
-  #actions: NodeActions | undefined;
+  #actions: ConfigChanges | undefined;
   #key: SigningKey | undefined;
   #hasTriedKey = false;
   #election: Election | undefined;
@@ -67,7 +67,7 @@ export class FleetDiscovery implements NodeDiscovery {
     return this.#key?.publicBytes.toString('base64');
   }
 
-  readonly serves = (actions: NodeActions): void => {
+  readonly serves = (actions: ConfigChanges): void => {
     this.#actions = actions;
     this.#timer = setInterval(() => this.#look(), LOOK_MS).unref();
     this.#look();

@@ -13,7 +13,7 @@ import { decide, standingOf } from '../discover/decide.js';
 import { Discovery } from '../discover/discovery.js';
 import { RecentStates } from '../discover/recent.js';
 import { sourceOf } from '../discover/sources/sources.js';
-import type { NodeActions } from '../node/actions.js';
+import type { ConfigChanges } from '../node/config-changes.js';
 import type { NodeDiscovery } from '../node/run.js';
 import type { RuntimeEdits } from '../node/runtime-edits.js';
 
@@ -83,7 +83,7 @@ export class LoneDiscovery implements NodeDiscovery {
 
   readonly status = (): readonly DiscoveryStatus[] => this.#discovery?.status ?? [];
 
-  readonly serves = (actions: NodeActions): void => {
+  readonly serves = (actions: ConfigChanges): void => {
     const { edits, log } = this.#options;
     this.#discovery = new Discovery({
       host: {

@@ -126,24 +126,24 @@ async function runInFleet(options: RunCommandOptions, log: Logger): Promise<void
     member.serve(
       telling({
         prepare: async ({ force }, text) => {
-          const { config, waits } = await actions.prepare({ force, load: () => reader.anew(text) });
+          const { config, waits } = await actions.config.prepare({ force, load: () => reader.anew(text) });
           return { digest: fleetDigest(config), waits };
         },
         release: () => {
           reader.forget();
-          actions.release();
+          actions.config.release();
         },
         activate: async (_, text) => {
           // What may be lost by it was asked when it was prepared; what it waited for, the fleet waited for.
           knows(text);
           try {
-            await actions.take({ force: true, load: () => reader.again(text) });
+            await actions.config.take({ force: true, load: () => reader.again(text) });
             inForce = text;
           } finally {
             knows(inForce);
           }
           reader.forget();
-          actions.release();
+          actions.config.release();
         },
         standing: () => ({
           ...standingOf(actions),

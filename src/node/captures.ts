@@ -8,7 +8,7 @@ import type { Logger } from '../core/log.js';
 import type { Recording } from '../engine/capture/recording.js';
 import { captureNames } from '../image/capture-names.js';
 import type { Image } from '../image/read.js';
-import type { Forwarded } from './actions.js';
+import type { Forwarded } from './action-parts.js';
 
 export function captureReport(
   { engine, forwarding }: Forwarded,

@@ -39,6 +39,11 @@ export function reportOf({
   };
 }
 
+/** What is asked of one change brings no other; that it waited before itself is no news. */
+export function alone({ came: _, ...report }: PoolChangeReport): PoolChangeReport {
+  return report;
+}
+
 /**
  * What a change moves when it comes into force, with the health marks that backends have now. A queued one comes into force when all
  * that is before it has, and has settled.

@@ -17,6 +17,7 @@ import type { Logger } from '../core/log.js';
 import { EventStore } from '../events/store.js';
 import type { NodeActions } from './actions.js';
 import type { FleetViews } from './agreed-health.js';
+import type { ConfigChanges } from './config-changes.js';
 import type { ReadConfig } from './config-file.js';
 import { Node } from './node.js';
 import { prepareHost } from './prepare.js';
@@ -59,7 +60,7 @@ export interface NodeDiscovery {
   /** Empty where others ask, and where no pool has a source. */
   readonly status: () => readonly DiscoveryStatus[];
   /** The node forwards: from now on its backends may change. */
-  readonly serves: (actions: NodeActions) => void;
+  readonly serves: (config: ConfigChanges) => void;
   /** Nothing may change any more. */
   readonly close: () => Promise<void>;
 }
@@ -96,7 +97,7 @@ async function runRecorded(
   try {
     const running = await node.start();
     options.fleet?.serves(node.actions);
-    options.discovery?.serves(node.actions);
+    options.discovery?.serves(node.actions.config);
     await node.serve(running, hangups);
   } catch (error) {
     if (!(error instanceof StoppedWhileStarting)) throw error;

@@ -13,7 +13,7 @@ import { Pipeline } from '../forward/pipeline.js';
 import { frameOfFlow } from '../forward/try-frame.js';
 import { type Endpoint, formatEndpoint } from '../packet/compose.js';
 import { P } from '../packet/constants.js';
-import type { Forwarded } from './actions.js';
+import type { Forwarded } from './action-parts.js';
 import type { Assembly } from './assemble.js';
 import { explain } from './explain.js';
 
