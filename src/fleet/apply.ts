@@ -12,7 +12,7 @@ import { timeAfter } from './head.js';
 import type { SigningKey } from './keys.js';
 import { ACTIVE, blobPlace, INTENT, MEMBERS, NODES, REVISIONS, revisionPlace } from './places.js';
 import { digestOfText, type NodeRevision, type Revision, sealed } from './record.js';
-import { isStoreFault, type Snapshot, type Store } from './store.js';
+import { type Condition, type Entry, isStoreFault, type Snapshot, type Store } from './store.js';
 import { type FleetView, type MemberView, membersOf, readFleetView } from './view.js';
 
 const INTENT_LEASE_SECONDS = 10;
@@ -101,7 +101,7 @@ export async function apply(
       { place: INTENT, value: JSON.stringify({ record }), lease },
     ]);
     if (!isBegun && (await intentOf(store, record)) === undefined)
-      throw await overtaken(store, fleet, before);
+      throw await overtaken(store, fleet, before, revision, record);
     let preparedMs: number | undefined;
     await until(store, signal, PREPARE_MS, (members) => {
       const those = taking(members, without);
@@ -121,7 +121,8 @@ export async function apply(
       return { missing: waits, forEver: true };
     });
     const readyMs = performance.now();
-    if (!(await putInForce(store, before, number, record))) throw await overtaken(store, fleet, before);
+    if (!(await putInForce(store, before, number, record)))
+      throw await overtaken(store, fleet, before, revision, record);
     const late = await switched(store, signal, { number, without }, progress);
     const prepareMs = preparedMs ?? 0;
     return {
@@ -187,10 +188,12 @@ async function nextNumber(store: Store, { active, intent, members }: FleetView):
 /** @returns false when something else came in between */
 async function putInForce(store: Store, before: FleetView, number: number, record: string): Promise<boolean> {
   const place = revisionPlace(number);
+  const [active] = before.unchanged;
+  const intent: Condition = [INTENT, (await intentOf(store, record)) ?? NONE];
   let fault: unknown;
   try {
     const isWritten = await store.write(
-      [[place, undefined], ...(await own(store, before, record))],
+      [[place, undefined], active!, intent],
       [
         { place, value: record },
         { place: ACTIVE, value: JSON.stringify({ number, record: digestOfText(record) }) },
@@ -202,8 +205,12 @@ async function putInForce(store: Store, before: FleetView, number: number, recor
     if (!isStoreFault(error)) throw error;
     fault = error;
   }
-  // A server that failed may have written it before.
-  const found = await store.get(place).catch(() => {
+  // A server that failed may have written it before, and may still do so until what it is to have prepared is gone.
+  const asked = async (): Promise<Entry | undefined> => {
+    await store.write([intent], [{ place: INTENT, value: undefined }]);
+    return store.get(place);
+  };
+  const found = await asked().catch(() => {
     throw refused(
       `the store stopped to answer: nobody knows yet whether revision ${number} is in force`,
       '`anyhop fleet status` says so as soon as the store answers.',
@@ -225,20 +232,24 @@ async function intentOf(store: Store, record: string): Promise<string | undefine
   return intent?.value === JSON.stringify({ record }) ? intent.version : undefined;
 }
 
-/** That the intent in the store is still the one of this record, and what was in force still is. */
-async function own(store: Store, before: FleetView, record: string) {
-  const [active] = before.unchanged;
-  return [active!, [INTENT, (await intentOf(store, record)) ?? NONE] as const];
-}
-
-async function overtaken(store: Store, fleet: FleetConfig, before: FleetView): Promise<AnyhopError> {
+/** Why a change did not come into force. @param own its record */
+async function overtaken(
+  store: Store,
+  fleet: FleetConfig,
+  before: FleetView,
+  { number }: Revision,
+  own: string,
+): Promise<AnyhopError> {
+  const isPrepared = (await intentOf(store, own)) !== undefined;
   const { active, intent, record } = await readFleetView(store, fleet);
-  if (intent === undefined && record === before.record)
+  if (intent !== undefined && !isPrepared) return inTheWay(intent);
+  if (record === before.record)
     return refused(
-      'the store did not answer for so long that it forgot what was being prepared; nothing was changed',
+      isPrepared
+        ? `something else is in the place of revision ${number} in the store; nothing was changed`
+        : 'the store did not answer for so long that it forgot what was being prepared; nothing was changed',
       'Apply it again.',
     );
-  if (intent !== undefined) return inTheWay(intent);
   const what = active === undefined ? 'another change' : describe(active);
   return refused(
     `${what} came in between; nothing was changed`,

@@ -1,10 +1,15 @@
 /** What happens to a simulated fleet, as data, so that a list of it can be printed, repeated and made shorter. */
 import fc from 'fast-check';
-import type { Host, World } from './world.js';
+import { ACTIVE, INTENT } from '#anyhop/fleet/places.js';
+import type { Host } from './host.js';
+import type { Stall } from './link.js';
+import type { World } from './world.js';
 
 export type Command =
   | { readonly does: 'wait'; readonly ms: number }
-  | { readonly does: 'apply'; readonly without: readonly number[] }
+  | { readonly does: 'apply'; readonly without: readonly number[]; readonly stall?: Stall | undefined }
+  | { readonly does: 'kill operator'; readonly operator: number }
+  | { readonly does: 'stand still'; readonly operator: number; readonly ms: number }
   | { readonly does: (typeof PLAIN)[number] }
   | { readonly does: (typeof OF_HOST)[number]; readonly host: number }
   | { readonly does: (typeof SLOW)[number]; readonly host: number; readonly ms: number };
@@ -16,6 +21,8 @@ const PLAIN = [
   'join operators',
   'save',
   'restore',
+  'write active by hand',
+  'write a revision by hand',
   'store down',
   'store up',
 ] as const;
@@ -35,6 +42,7 @@ const OF_HOST = [
   'expire',
 ] as const;
 const SLOW = ['prepare slowly', 'activate slowly', 'keep slowly'] as const;
+const STILL_MS = [500, 2_900, 4_000, 12_000];
 const SLOW_MS = [0, 100, 3_000, 20_000, 60_000];
 
 export function commands(hosts: number): fc.Arbitrary<Command[]> {
@@ -43,11 +51,25 @@ export function commands(hosts: number): fc.Arbitrary<Command[]> {
   const apply = fc.record({
     does: fc.constant('apply' as const),
     without: fc.oneof({ weight: 3, arbitrary: fc.constant([]) }, fc.array(host, { maxLength: 2 })),
+    stall: fc.option(
+      fc.record({ at: fc.constantFrom(INTENT, ACTIVE), ms: fc.constantFrom(...STILL_MS), all: fc.boolean() }),
+      { nil: undefined, freq: 2 },
+    ),
   });
+  const operator = fc.nat(2);
   return fc.array(
     fc.oneof(
       { weight: 8, arbitrary: wait },
       { weight: 5, arbitrary: apply },
+      { weight: 1, arbitrary: fc.record({ does: fc.constant('kill operator' as const), operator }) },
+      {
+        weight: 1,
+        arbitrary: fc.record({
+          does: fc.constant('stand still' as const),
+          operator,
+          ms: fc.constantFrom(...STILL_MS),
+        }),
+      },
       { weight: 2, arbitrary: fc.record({ does: fc.constantFrom(...PLAIN) }) },
       { weight: 6, arbitrary: fc.record({ does: fc.constantFrom(...OF_HOST), host }) },
       {
@@ -77,6 +99,41 @@ export const DEEP: readonly (readonly Command[])[] = [
     { does: 'apply', without: [] },
     { does: 'join operators' },
     { does: 'wait', ms: 35_000 },
+  ],
+  // One operator begins upon what was in force before another one's change.
+  [
+    { does: 'apply', without: [], stall: { at: INTENT, ms: 2_900, all: false } },
+    { does: 'apply', without: [] },
+    { does: 'wait', ms: 4_000 },
+  ],
+  // It stands still just before it puts its change in force, until another one prepares one.
+  [
+    { does: 'apply', without: [], stall: { at: ACTIVE, ms: 20_000, all: true } },
+    { does: 'wait', ms: 12_000 },
+    { does: 'prepare slowly', host: 1, ms: 20_000 },
+    { does: 'apply', without: [] },
+    { does: 'wait', ms: 12_000 },
+  ],
+  // The same, and somebody writes what is in force, or a revision, without asking.
+  ...(['write active by hand', 'write a revision by hand'] as const).map((does): readonly Command[] => [
+    { does: 'apply', without: [] },
+    { does: 'wait', ms: 4_000 },
+    { does: 'apply', without: [], stall: { at: ACTIVE, ms: 2_900, all: true } },
+    { does: 'wait', ms: 1_000 },
+    { does },
+    { does: 'wait', ms: 4_000 },
+  ]),
+  // What puts it in force arrives when its operator has given up.
+  [
+    { does: 'apply', without: [], stall: { at: ACTIVE, ms: 4_000, all: false } },
+    { does: 'wait', ms: 12_000 },
+  ],
+  // The same, and its operator loses the store while it asks what has become of it.
+  [
+    { does: 'apply', without: [], stall: { at: ACTIVE, ms: 4_000, all: false } },
+    { does: 'wait', ms: 4_100 },
+    { does: 'cut operators' },
+    { does: 'wait', ms: 4_000 },
   ],
   // It hangs on its way to the head.
   [
@@ -126,26 +183,39 @@ export const DEEP: readonly (readonly Command[])[] = [
 ];
 
 export async function run(world: World, command: Command): Promise<void> {
-  const { clock, etcd, hosts } = world;
+  const { clock, etcd, hosts, operators } = world;
   switch (command.does) {
     case 'wait':
       return clock.pass(command.ms, world.look);
     case 'apply':
-      world.apply([...new Set(command.without)].map((index) => hosts[index]!.place));
+      operators.apply(
+        [...new Set(command.without)].map((index) => hosts[index]!.place),
+        command.stall,
+      );
       return;
     case 'kill operators':
-      return world.killOperators();
+      return operators.kill();
     case 'interrupt operators':
-      for (const { abort } of world.operators) abort.abort();
+      for (const { abort } of operators.open) abort.abort();
       return;
     case 'cut operators':
     case 'join operators':
-      for (const { link } of world.operators) link.isCut = command.does === 'cut operators';
+      for (const { link } of operators.open) link.isCut = command.does === 'cut operators';
+      return;
+    case 'kill operator':
+      return operators.kill(operators.open.slice(command.operator, command.operator + 1));
+    case 'stand still':
+      for (const { link } of operators.open.slice(command.operator, command.operator + 1))
+        link.stillUntilMs = clock.nowMs + command.ms;
       return;
     case 'save':
       return etcd.save();
     case 'restore':
       return world.restore();
+    case 'write active by hand':
+      return world.goBackByHand();
+    case 'write a revision by hand':
+      return world.writeRevisionByHand();
     case 'store down':
       etcd.stop();
       return;

@@ -1,22 +1,12 @@
 /**
- * A store under a simulated clock, as far as anyhop asks etcd: transactions, leases, watches; and the way to it, on which messages are late or
- * lost. One server stands for a cluster: its answers are linearizable.
+ * A store under a simulated clock, as far as anyhop asks etcd: transactions, leases, watches. One server stands for a cluster: its answers are
+ * linearizable. link.ts is the way to it.
  */
-import { EventEmitter } from 'node:events';
-import {
-  type Etcd3,
-  EtcdLeaseInvalidError,
-  GRPCDeadlineExceededError,
-  GRPCUnavailableError,
-  type ITxnRequest,
-} from 'etcd3';
-import { ANSWER_MS } from '#anyhop/fleet/client.js';
+import { EtcdLeaseInvalidError, type ITxnRequest } from 'etcd3';
 import { rootOf } from '#anyhop/fleet/places.js';
 import type { SimulatedClock } from './clock.js';
 
-/** Of TCP. */
-const AGAIN_MS = 1_000;
-const ROOT = rootOf('edge');
+export const ROOT = rootOf('edge');
 
 interface Entry {
   readonly value: Buffer;
@@ -35,10 +25,14 @@ type State = { readonly entries: Map<string, Entry>; readonly leases: Map<string
 export class SimulatedEtcd {
   readonly clock: SimulatedClock;
   isUp = true;
+  /** Questions that arrive when nobody waits for their answers any more. */
+  onTheWay = 0;
   /** When that changed last. */
   changedMs = 0;
   /** Is told of each value. */
   written: (place: string, value: string) => void = () => undefined;
+  /** Is told of all that is about to be written at once; undefined for what is removed. */
+  writing: (writes: ReadonlyMap<string, string | undefined>) => void = () => undefined;
   #state: State = { entries: new Map(), leases: new Map(), revision: 1 };
   #lastLease = 0;
   #snapshot: State | undefined;
@@ -83,6 +77,18 @@ export class SimulatedEtcd {
     if (!holds) return { header: { revision: `${state.revision}` }, succeeded: false, responses: [] };
     for (const { request_put: put } of success)
       if (put?.lease && !state.leases.has(`${put.lease}`)) throw new EtcdLeaseInvalidError(`${put.lease}`);
+    this.writing(writesOf(success));
+    return this.#commit(success);
+  }
+
+  /** Somebody else writes it, with no condition. */
+  writeByHand(place: string, value: string): void {
+    this.#expire();
+    this.#commit([{ request_put: { key: Buffer.from(ROOT + place), value: Buffer.from(value) } }]);
+  }
+
+  #commit(success: NonNullable<ITxnRequest['success']>) {
+    const state = this.#state;
     const changed: string[] = [];
     const revision = state.revision + 1;
     const responses = success.map(
@@ -179,134 +185,14 @@ export class SimulatedEtcd {
   }
 }
 
-/** The way of one process to the store. */
-export class Link {
-  readonly #etcd: SimulatedEtcd;
-  readonly #clock: SimulatedClock;
-  /** Nothing arrives. */
-  isCut = false;
-  /** Share of messages that are lost. */
-  loss = 0;
-  /** Its process is killed: nobody waits for answers. */
-  isDead = false;
-  /** Since when every question was answered. */
-  cleanSinceMs: number;
-  /** Its watches tell nothing, and do not end. */
-  isSilent = false;
-
-  constructor(etcd: SimulatedEtcd) {
-    this.#etcd = etcd;
-    this.#clock = etcd.clock;
-    this.cleanSinceMs = etcd.clock.nowMs;
-  }
-
-  /** Whether it gets an answer to what it asks now. */
-  get reaches(): boolean {
-    return !this.isCut && !this.isDead && this.loss === 0 && this.#etcd.isUp;
-  }
-
-  connect(): Etcd3 {
-    const ask = <T>(answer: () => T): Promise<T> => this.#ask(answer);
-    const etcd = this.#etcd;
-    return {
-      kv: { txn: (request: ITxnRequest) => ask(() => etcd.txn(request)) },
-      leaseClient: {
-        leaseGrant: ({ TTL }: { TTL: number }) => ask(() => ({ ID: etcd.grant(TTL) })),
-        leaseRevoke: ({ ID }: { ID: string }) => ask(() => etcd.revoke(ID)),
-        leaseKeepAlive: async () => {
-          const stream = new EventEmitter();
-          return Object.assign(stream, {
-            write: ({ ID }: { ID: string }) => {
-              ask(() => ({ TTL: etcd.keepAlive(ID) })).then(
-                (answer) => stream.emit('data', answer),
-                (error) => stream.emit('error', error),
-              );
-            },
-            end: () => undefined,
-          });
-        },
-      },
-      watchClient: { watch: async () => this.#watch() },
-      close: () => undefined,
-    } as unknown as Etcd3;
-  }
-
-  #watch() {
-    const stream = new EventEmitter();
-    // TCP sends again what is lost, for as long as the connection lives.
-    const tell = (ms = this.#delayMs()): void => {
-      if (this.isSilent) return;
-      this.#clock.after(ms, () => {
-        if (this.isDead || isEnded) return;
-        if (this.isCut || this.#clock.chance() < this.loss) tell(AGAIN_MS);
-        else stream.emit('data', {});
-      });
-    };
-    let isEnded = false;
-    let end = (): void => undefined;
-    return Object.assign(stream, {
-      write: ({
-        create_request: { key, range_end },
-      }: {
-        create_request: { key: Buffer; range_end: Buffer };
-      }) => {
-        this.#ask(() => {
-          const registered = { isBelow: below(key, range_end), tell };
-          this.#etcd.watches.add(registered);
-          end = () => this.#etcd.watches.delete(registered);
-        }).then(
-          () => stream.emit('data', {}),
-          (error) => stream.emit('error', error),
-        );
-      },
-      end: () => undefined,
-      cancel: () => {
-        isEnded = true;
-        end();
-      },
-    });
-  }
-
-  /** There and back. */
-  async #ask<T>(answer: () => T): Promise<T> {
-    const startMs = this.#clock.nowMs;
-    const isThere = await this.#goes(startMs);
-    if (!isThere) return this.#fails(startMs);
-    if (!this.#etcd.isUp) {
-      this.cleanSinceMs = this.#clock.nowMs;
-      throw new GRPCUnavailableError('14 UNAVAILABLE');
-    }
-    const found = answer();
-    return (await this.#goes(startMs)) ? found : this.#fails(startMs);
-  }
-
-  async #goes(startMs: number): Promise<boolean> {
-    await this.#clock.sleep(this.#delayMs());
-    if (this.isDead) return new Promise<never>(() => undefined);
-    return !this.isCut && this.#clock.chance() >= this.loss && this.#clock.nowMs - startMs < ANSWER_MS;
-  }
-
-  async #fails(startMs: number): Promise<never> {
-    await this.#clock.sleep(startMs + ANSWER_MS - this.#clock.nowMs);
-    this.cleanSinceMs = this.#clock.nowMs;
-    throw new GRPCDeadlineExceededError('4 DEADLINE_EXCEEDED');
-  }
-
-  /** Most are fast, and some are not. */
-  #delayMs(): number {
-    const chance = this.#clock.chance();
-    return chance < 0.9 ? 5 : 5 + 400 * this.#clock.chance();
-  }
-}
-
-function below(key: unknown, end: unknown): (each: string) => boolean {
+export function below(key: unknown, end: unknown): (each: string) => boolean {
   const first = textOf(key);
   if (end === undefined) return (each) => each === first;
   const last = textOf(end);
   return (each) => each >= first && each < last;
 }
 
-function textOf(bytes: unknown): string {
+export function textOf(bytes: unknown): string {
   return (bytes as Buffer).toString();
 }
 
@@ -316,4 +202,13 @@ function copyOf({ entries, leases, revision }: State): State {
     leases: new Map([...leases].map(([id, lease]) => [id, { ...lease }])),
     revision,
   };
+}
+
+function writesOf(success: NonNullable<ITxnRequest['success']>): Map<string, string | undefined> {
+  return new Map(
+    success.flatMap(({ request_put: put, request_delete_range: gone }): [string, string | undefined][] => {
+      const key = put?.key ?? gone?.key;
+      return key === undefined ? [] : [[textOf(key).slice(ROOT.length), put && textOf(put.value)]];
+    }),
+  );
 }

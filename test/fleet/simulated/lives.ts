@@ -39,14 +39,14 @@ async function lives(seed: number, list: readonly Command[]): Promise<void> {
   try {
     for (const host of world.hosts) host.start();
     await clock.pass(500, world.look);
-    world.apply();
+    world.operators.apply();
     await clock.pass(1_000, world.look);
     for (const command of list) await run(world, command);
     await clock.pass(LEFT_MS, world.look, () => world.isAlike);
     world.mend();
     await clock.pass(MENDED_MS, world.look, () => world.lacksHead() === undefined);
     world.require(world.lacksHead());
-    const last = world.apply();
+    const last = world.operators.apply();
     await clock.pass(APPLY_MS, world.look, () => world.lacks(last) === undefined);
     world.require(world.lacks(last));
   } finally {
@@ -57,7 +57,11 @@ async function lives(seed: number, list: readonly Command[]): Promise<void> {
 }
 
 function inWords(list: readonly Command[]): string {
-  return list.map((command) => Object.values(command).join(' ')).join(', ');
+  return list.map((command) => Object.values(command).map(inWord).join(' ')).join(', ');
+}
+
+function inWord(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
 export async function search({ seed, runs, secondsMax, path }: Asked): Promise<Found> {

@@ -2,22 +2,17 @@
  * A fleet under a simulated clock: real members, real stores, real operators; the servers, the network and the disks are simulated. It watches
  * the laws of docs/fleet.md while time passes, and keeps the first that is broken.
  */
-import type { KeptRevision } from '#anyhop/config/fleet/kept.js';
-import type { FleetConfig } from '#anyhop/config/fleet/types.js';
-import { AnyhopError } from '#anyhop/core/errors.js';
 import { AGENTS_MS } from '#anyhop/fleet/agents-have.js';
-import { apply } from '#anyhop/fleet/apply.js';
-import { StoreClient } from '#anyhop/fleet/client.js';
-import { FleetMember } from '#anyhop/fleet/member.js';
-import { ACTIVE, INTENT, NODES } from '#anyhop/fleet/places.js';
+import { ACTIVE, INTENT, NODES, revisionPlace } from '#anyhop/fleet/places.js';
 import { digestOfText, opened } from '#anyhop/fleet/record.js';
-import { type MemberRole, readActive, readMember } from '#anyhop/fleet/said.js';
+import { readActive, readMember } from '#anyhop/fleet/said.js';
 import type { AskedSibling } from '#anyhop/fleet/siblings.js';
-import { FleetStore } from '#anyhop/fleet/store.js';
-import { readFleetView } from '#anyhop/fleet/view.js';
-import { type Logged, newOperatorKey, recordingLog } from '../fleet.js';
 import type { SimulatedClock } from './clock.js';
-import { Link, type SimulatedEtcd } from './etcd.js';
+import type { SimulatedEtcd } from './etcd.js';
+import { Host, type Process } from './host.js';
+import { Link } from './link.js';
+import { type Operator, Operators } from './operators.js';
+import { config } from './setting.js';
 
 /** Of docs/fleet.md: for how long two forwarders that reach the store may differ. */
 export const DIFFER_MS = 30_000;
@@ -28,177 +23,19 @@ const MOMENT_MS = 1_000;
 /** Of a sibling that does not answer. */
 const SIBLING_MS = 2_500;
 
-export const key = newOperatorKey();
-export const config: FleetConfig = {
-  name: 'edge',
-  endpoints: ['http://192.0.2.1:2379'],
-  operatorKey: Buffer.from(key.publicBytes),
-  authorities: undefined,
-  certificate: undefined,
-  views: 'own',
-};
-
-interface Process {
-  readonly member: FleetMember;
-  readonly store: FleetStore;
-  readonly link: Link;
-  readonly logged: Logged[];
-  readonly startMs: number;
-  /** In force in it; undefined until it serves. */
-  text: string | undefined;
-  number: number;
-}
-
-export class Host {
-  readonly place: string;
-  readonly role: MemberRole;
-  readonly #world: World;
-  process: Process | undefined;
-  disk: KeptRevision | undefined;
-  isCut = false;
-  /** Siblings do not reach it, nor it them. */
-  isAlone = false;
-  /** When the way to the store changed last. */
-  wayChangedMs = 0;
-  loss = 0;
-  prepareMs = 0;
-  activateMs = 0;
-  keepMs = 0;
-  refuses = false;
-  fails = false;
-  /** How much it does that takes long. */
-  busy = 0;
-
-  constructor(world: World, role: MemberRole, name: string) {
-    this.#world = world;
-    this.role = role;
-    this.place = `${role}/${name}`;
-  }
-
-  /** Why it is not sent traffic; undefined for a process that is. */
-  get isReady(): boolean {
-    const { process } = this;
-    return process?.text !== undefined && process.member.behind === undefined;
-  }
-
-  start(): void {
-    if (this.process !== undefined) return;
-    const world = this.#world;
-    const link = world.link(this);
-    const logged: Logged[] = [];
-    const log = recordingLog(logged);
-    const store = new FleetStore(
-      config,
-      log,
-      new StoreClient(
-        config,
-        () => config,
-        () => link.connect(),
-      ),
-    );
-    const kept = this.disk;
-    const prepare = async (text: string) => {
-      await this.#lasts(this.prepareMs);
-      if (this.refuses) throw new AnyhopError('ERR_FLEET', 'the model refuses');
-      return { digest: digestOfText(text), waits: [] };
-    };
-    const member = new FleetMember({
-      fleet: config,
-      role: this.role,
-      name: this.place.split('/')[1]!,
-      kept,
-      keep: async (revision) => {
-        await this.#lasts(this.keepMs);
-        if (this.process === process) this.disk = revision;
-      },
-      store,
-      prepare: (_, { text }) => prepare(text),
-      concerns: () => true,
-      siblings: () => world.siblingsOf(this),
-      log,
-    });
-    const process: Process = {
-      member,
-      store,
-      link,
-      logged,
-      startMs: world.clock.nowMs,
-      text: undefined,
-      number: 0,
-    };
-    this.process = process;
-    void member.first(3_000).then(({ number, text }) => {
-      if (this.process !== process) return;
-      this.#takes(process, number, text);
-      member.serve({
-        prepare: (_, { text }) => prepare(text),
-        release: () => undefined,
-        activate: async ({ number }, { text }) => {
-          await this.#lasts(this.activateMs);
-          if (this.fails) throw new AnyhopError('ERR_FLEET', 'the model fails');
-          if (this.process === process) this.#takes(process, number, text);
-        },
-        standing: () => ({ ready: member.behind === undefined, reason: member.behind?.slice(0, 900) }),
-      });
-    });
-  }
-
-  async #lasts(ms: number): Promise<void> {
-    this.busy++;
-    await this.#world.clock.sleep(ms);
-    this.busy--;
-  }
-
-  #takes(process: Process, number: number, text: string): void {
-    process.number = number;
-    process.text = text;
-    this.#world.took(this, process, number, text);
-  }
-
-  kill(): void {
-    const { process } = this;
-    if (process === undefined) return;
-    this.process = undefined;
-    process.link.isDead = true;
-    process.store.close();
-    void process.member.close();
-  }
-
-  stop(): Promise<void> {
-    const { process } = this;
-    this.process = undefined;
-    return process?.member.close() ?? Promise.resolve();
-  }
-}
-
-export interface Operator {
-  readonly text: string;
-  readonly without: readonly string[];
-  readonly link: Link;
-  readonly store: FleetStore;
-  readonly abort: AbortController;
-  result: 'open' | 'killed' | { readonly number: number; readonly late: readonly string[] } | Error;
-}
-
 export class World {
   readonly clock: SimulatedClock;
   readonly etcd: SimulatedEtcd;
   readonly hosts: Host[];
-  readonly operators: Operator[] = [];
+  readonly operators: Operators;
   /** The first law that was broken, in words. */
   broken: string | undefined;
-  /** Texts that are in force nowhere, for a change that came to nothing. */
-  readonly #refused = new Set<string>();
-  /** Changes that came into force, by number. */
-  readonly #won = new Map<number, string>();
-  readonly #takenTexts = new Set<string>();
   /** The highest number that each has told. */
   readonly #numbers = new Map<Host, number>();
   readonly #forwarders: readonly Host[];
   /** Since when two forwarders differ. */
   readonly #differ = new Map<string, number>();
   #restoredMs = Number.NEGATIVE_INFINITY;
-  #texts = 0;
 
   constructor(etcd: SimulatedEtcd, forwarders: number, agents: number) {
     this.etcd = etcd;
@@ -208,6 +45,7 @@ export class World {
       ...Array.from({ length: agents }, (_, i) => new Host(this, 'agent', `web-${i + 1}`)),
     ];
     this.#forwarders = this.hosts.filter(({ role }) => role === 'forwarder');
+    this.operators = new Operators(etcd, (law) => this.#breaks(law));
     etcd.written = (place, value) => this.#told(place, value);
   }
 
@@ -234,80 +72,32 @@ export class World {
     }));
   }
 
-  /** Begins it, and does not wait. */
-  apply(without: readonly string[] = []): Operator {
-    const link = new Link(this.etcd);
-    const store = new FleetStore(
-      config,
-      recordingLog([]),
-      new StoreClient(
-        config,
-        () => config,
-        () => link.connect(),
-      ),
-    );
-    const text = `config ${++this.#texts}`;
-    const abort = new AbortController();
-    const operator: Operator = { text, without, link, store, abort, result: 'open' };
-    this.operators.push(operator);
-    const run = async () =>
-      apply(
-        store,
-        await readFleetView(store, config),
-        {
-          text,
-          digest: digestOfText(text),
-          by: 'the model',
-          message: '',
-          force: false,
-          without: [...without],
-          changes: [],
-        },
-        { fleet: config, key, signal: abort.signal, progress: () => undefined },
-      );
-    void run().then(
-      ({ revision, late }) => this.#ended(operator, { number: revision.number, late }),
-      (error: Error) => this.#ended(operator, error),
-    );
-    return operator;
-  }
-
-  #ended(operator: Operator, result: Operator['result']): void {
-    if (operator.result === 'killed') return;
-    operator.result = result;
-    operator.store.close();
-    if (typeof result === 'object' && !(result instanceof Error)) {
-      const other = this.#won.get(result.number);
-      if (other !== undefined)
-        this.#breaks(`"${other}" and "${operator.text}" are both revision ${result.number}`);
-      this.#won.set(result.number, operator.text);
-    }
-    if (!(result instanceof Error)) return;
-    if (!(result instanceof AnyhopError)) throw result;
-    if (/nobody knows yet/.test(result.message)) return;
-    this.#refused.add(operator.text);
-    if (this.#takenTexts.has(operator.text))
-      this.#breaks(`"${operator.text}" failed (${result.message}), and is in force somewhere`);
-  }
-
-  killOperators(): void {
-    for (const operator of this.operators) {
-      if (operator.result !== 'open') continue;
-      operator.result = 'killed';
-      operator.link.isDead = true;
-      operator.store.close();
-    }
-  }
-
   restore(): void {
     if (!this.etcd.restore()) return;
     this.#restoredMs = this.clock.nowMs;
-    this.#won.clear();
+    this.operators.restored();
+  }
+
+  /** Somebody writes that the revision before is in force, as if the store had forgotten the last one. */
+  goBackByHand(): void {
+    const active = readActive(this.etcd.get(ACTIVE));
+    const record = active && this.etcd.get(revisionPlace(active.number - 1));
+    if (active === undefined || record === undefined) return;
+    this.#restoredMs = this.clock.nowMs;
+    this.operators.restored();
+    const before = { number: active.number - 1, record: digestOfText(record) };
+    this.etcd.writeByHand(ACTIVE, JSON.stringify(before));
+  }
+
+  /** Somebody writes something else where the next revision would be. */
+  writeRevisionByHand(): void {
+    const { number = 0 } = readActive(this.etcd.get(ACTIVE)) ?? {};
+    const place = revisionPlace(number + 1);
+    if (this.etcd.get(place) === undefined) this.etcd.writeByHand(place, 'a note');
   }
 
   took(host: Host, process: Process, number: number, text: string): void {
-    this.#takenTexts.add(text);
-    if (this.#refused.has(text)) this.#breaks(`${host.place} takes "${text}", which was refused`);
+    this.operators.taken(host.place, text);
     if (number < (this.#numbers.get(host) ?? 0))
       this.#breaks(`${host.place} goes back from revision ${this.#numbers.get(host)} to ${number}`);
     if (host.role === 'forwarder') this.#agentsFirst(host, process, number);
@@ -331,7 +121,7 @@ export class World {
   }
 
   #without(number: number): readonly string[] {
-    const record = this.etcd.get(`revisions/${String(number).padStart(10, '0')}`);
+    const record = this.etcd.get(revisionPlace(number));
     return record === undefined ? [] : opened(record, config.name, config.operatorKey).without;
   }
 
@@ -391,7 +181,7 @@ export class World {
   /** All is well from now on. */
   mend(): void {
     this.etcd.start();
-    this.killOperators();
+    this.operators.kill();
     for (const host of this.hosts) {
       Object.assign(host, {
         isCut: false,
@@ -411,6 +201,7 @@ export class World {
 
   /** What a fleet that is well lacks: all that are not left out have the head, and the others do not serve. */
   lacksHead(): string | undefined {
+    if (this.etcd.onTheWay > 0) return 'a question is on its way to the store';
     if (this.etcd.get(INTENT) !== undefined) return 'a change is being prepared, and its operator is gone';
     const head = readActive(this.etcd.get(ACTIVE))?.number ?? 0;
     const without = head === 0 ? [] : this.#without(head);
@@ -444,7 +235,7 @@ export class World {
   }
 
   close(): void {
-    this.killOperators();
+    this.operators.kill();
     for (const host of this.hosts) host.kill();
   }
 }
