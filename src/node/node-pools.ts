@@ -7,7 +7,8 @@
  *   health marks, settle times ------------------------------------------------- at once -----^
  *
  * Health never waits for a planned change. While one is being prepared, marks go on changing what is in force, and the change is
- * made of what is in force by then.
+ * made of what is in force by then. While an image is being published, which may take seconds, all that comes waits for the next image,
+ * and no time passes: a change counts from the moment when its image is in force (pool/come-later.ts).
  */
 import { keyFingerprint } from '../config/key-fingerprint.js';
 import type { Secret } from '../config/secret.js';
@@ -18,6 +19,7 @@ import { reasonOf } from '../core/reason.js';
 import { SerialQueue } from '../core/serial-queue.js';
 import { formatDuration } from '../core/time.js';
 import type { PoolChanges } from '../pool/change.js';
+import { comeLater } from '../pool/come-later.js';
 import { type Effect, effects } from '../pool/effects.js';
 import type { Recipients } from '../pool/least-mtu.js';
 import {
@@ -112,7 +114,15 @@ export class NodePools {
   #coming = NO_POOLS;
   /** What a change makes of them that is ready to come, and may not. */
   #prepared = NO_POOLS;
+  /** Since when the pools are others than the image in force says; undefined when they are not. */
+  #aheadSinceMs: number | undefined;
+  #publishing: Promise<unknown> | undefined;
+  /** Something may have changed while an image was being published. */
+  #isDue = false;
+  /** As they were kept last. */
+  #kept = NO_POOLS;
   #isStarted = false;
+  #isForwarding = false;
   #isClosed = false;
 
   /** Until `start` nothing is checked: members have the marks that are remembered, and all others count as up. */
@@ -152,8 +162,9 @@ export class NodePools {
     return this.#file;
   }
 
+  /** What is not in force yet comes into force now, as far as anybody can say. */
   get pools(): Membership {
-    return this.#pools;
+    return this.#asOf(this.#now());
   }
 
   /** Of the members of a pool, by name. Before `start` only what is remembered is known. */
@@ -167,15 +178,23 @@ export class NodePools {
   /** Call it when every member has a next hop, or none, and its first result. From then on marks follow what is known. */
   start(): void {
     this.#isStarted = true;
+    const moment = this.#moment();
+    this.#aheadSinceMs ??= moment.nowMs;
     // Anew: a member that is not in the memory gets its first mark when it comes into force.
-    this.#set(take(NO_POOLS, this.#file.pools, { force: false, ...this.#moment(), ...this.#begin() }));
-    void this.#around.remember(this.#pools); // a file that changes while no process runs is compared with this
+    this.#set(take(NO_POOLS, this.#file.pools, { force: false, ...moment, ...this.#begin() }));
+    this.marksChanged();
+  }
+
+  /** Call it when the engine forwards: from now on what is published is in force. */
+  forwards(): void {
+    this.#isForwarding = true;
     this.marksChanged();
   }
 
   /** What a request would make of the pools as they are; nothing is changed. @throws AnyhopError ERR_LIMIT when a queue is full */
   preview({ next }: ChangeRequest): Membership {
-    return next(this.#pools, { nowMs: this.#now() });
+    const nowMs = this.#now();
+    return next(this.#asOf(nowMs), { nowMs });
   }
 
   /**
@@ -199,7 +218,7 @@ export class NodePools {
       this.#prepared = this.preview(asked);
       await this.#around.permit(asked.file);
       await Promise.all([this.#around.reach(this.#reached()), this.#around.check(this.#checked())]);
-      return effects(this.#pools, this.preview(asked));
+      return effects(this.pools, this.preview(asked));
     });
   }
 
@@ -212,19 +231,24 @@ export class NodePools {
   /** Health marks may have changed, or who drains and still has connections. */
   marksChanged(): void {
     if (this.#isClosed) return;
-    const before = this.#pools;
+    if (this.#publishing !== undefined) {
+      this.#isDue = true;
+      return;
+    }
     const nowMs = this.#now();
+    const before = this.#asOf(nowMs);
     const held = takeHolds(passTime(before, nowMs), this.#around.holds, nowMs);
     const next = takeMarks(held, this.#standing(nowMs), nowMs);
     if (next !== before) {
+      this.#aheadSinceMs ??= nowMs;
       this.#set(next);
       logEffects(effects(before, next), 'what it waited for is over', this.#log);
       logFullMemory(before, next, this.#log);
       if (!hasSameBackends(before, next)) void this.#follow();
     }
-    void this.#around.publish().then((failure) => {
-      if (next !== before) void this.#around.remember(this.#pools);
+    void this.#publish().then((failure) => {
       if (failure !== undefined) this.#tryAgain();
+      else if (this.#pools !== this.#kept) void this.#remember();
     });
   }
 
@@ -242,19 +266,22 @@ export class NodePools {
       await this.#around.permit(request.file);
       await Promise.all([this.#around.reach(this.#reached()), this.#around.check(this.#checked())]);
       if (this.#isClosed) throw new AnyhopError('ERR_STOPPING', 'the node stops; nothing was changed');
-      const before = this.#pools;
-      const fileBefore = this.#file;
-      const next = request.next(before, this.#moment());
+      await this.#publishing; // and then what is published next is this change alone
+      const [before, fileBefore, aheadSinceMs] = [this.#pools, this.#file, this.#aheadSinceMs];
+      const moment = this.#moment();
+      const next = request.next(this.#asOf(moment.nowMs), moment);
+      this.#aheadSinceMs ??= moment.nowMs;
       this.#file = withPools(request.file, next);
       this.#set(next);
-      const failure = await this.#around.publish();
+      const failure = await this.#publish();
       if (failure !== undefined) {
         this.#file = fileBefore;
+        this.#aheadSinceMs = aheadSinceMs;
         this.#set(before);
         this.marksChanged();
         throw failure;
       }
-      await this.#around.remember(this.#pools);
+      await this.#remember();
       const done = effects(before, this.#pools);
       logEffects(done, request.why ?? 'the config changed', this.#log);
       logFullMemory(before, this.#pools, this.#log);
@@ -263,6 +290,34 @@ export class NodePools {
       this.#coming = NO_POOLS;
       void this.#follow();
     }
+  }
+
+  /** Nothing else becomes of the pools until it is in force. @returns why it is not */
+  async #publish(): Promise<unknown> {
+    try {
+      this.#publishing = this.#around.publish();
+      const failure = await this.#publishing;
+      if (failure === undefined && this.#isForwarding && this.#aheadSinceMs !== undefined) {
+        this.#set(this.#asOf(this.#now()));
+        this.#aheadSinceMs = undefined;
+      }
+      return failure;
+    } finally {
+      this.#publishing = undefined;
+      if (this.#isDue) setImmediate(() => this.marksChanged());
+      else this.#arm(); // the timer may have been a little early, or at its longest time
+      this.#isDue = false;
+    }
+  }
+
+  async #remember(): Promise<void> {
+    this.#kept = this.#pools;
+    await this.#around.remember(this.#pools);
+  }
+
+  /** The pools, in which all that is not in force yet comes now. */
+  #asOf(nowMs: number): Membership {
+    return this.#aheadSinceMs === undefined ? this.#pools : comeLater(this.#pools, this.#aheadSinceMs, nowMs);
   }
 
   /** For a change whose new members have been reached and checked. */
@@ -296,13 +351,12 @@ export class NodePools {
   #arm(): void {
     clearTimeout(this.#timer);
     const never = Number.POSITIVE_INFINITY;
-    const atMs = Math.min(nextChangeAtMs(this.#pools) ?? never, nextDeadAtMs(this.#pools) ?? never);
+    const nowMs = this.#now();
+    const pools = this.#asOf(nowMs);
+    const atMs = Math.min(nextChangeAtMs(pools) ?? never, nextDeadAtMs(pools) ?? never);
     if (atMs === never || this.#isClosed) return;
-    const delayMs = Math.min(Math.max(1, Math.ceil(atMs - this.#now())), TIMER_MS_MAX);
-    this.#timer = setTimeout(() => {
-      this.marksChanged();
-      this.#arm(); // the timer may be a little early, or at its longest time
-    }, delayMs).unref();
+    const delayMs = Math.min(Math.max(1, Math.ceil(atMs - nowMs)), TIMER_MS_MAX);
+    this.#timer = setTimeout(() => this.marksChanged(), delayMs).unref();
   }
 
   /**

@@ -224,7 +224,7 @@ export class Node {
     const running: Running = { engine, isSlower, forwarding, rates, status };
     this.#running = running;
     followChanges(parts, forwarding);
-    void forwarding.refresh(); // agents may have said meanwhile that they take cookies
+    this.#pools.forwards(); // publishes anew: agents may have said meanwhile that they take cookies
     // Before a reload does it: a file that changes while no process runs is compared with what is in force.
     await Promise.all([
       store.write(this.#pools.pools),

@@ -331,7 +331,7 @@ function passTime(changes: PoolChanges, nowMs: number): PoolChanges {
 }
 
 /** Without what is over by now. */
-function settled(changes: PoolChanges): PoolChanges {
+export function settled(changes: PoolChanges): PoolChanges {
   return withoutFormerKey({ ...withoutExpired(changes), planned: withoutSettled(changes) });
 }
 

@@ -104,6 +104,12 @@ class Node {
     const all = file.pools.flatMap((pool) => pool.backends.map((backend) => ({ pool, backend })));
     this.#reached = this.#checked = named(all);
     this.pools.start();
+    this.pools.forwards();
+  }
+
+  /** Resolves when nothing is being published. */
+  async quiet(): Promise<void> {
+    for (let i = 0; i < 4; i++) await new Promise((resolve) => setImmediate(resolve));
   }
 
   #expectKnown(pool: string, backend: string): void {
@@ -184,6 +190,7 @@ describe('the pools of a running node', () => {
     await fc.assert(
       fc.asyncProperty(members, fc.array(step, { maxLength: 15 }), async (first, steps) => {
         const node = new Node(fileOf(first));
+        await node.quiet();
         let file: readonly Written[] = first;
         const said = new Map<string, Written['state']>();
         for (const each of steps) {
@@ -234,7 +241,7 @@ describe('the pools of a running node', () => {
           }
           const wanted = file.map((member) => ({ ...member, state: said.get(member.name) ?? member.state }));
           assert.deepEqual(node.finally(), wanted);
-          await new Promise((resolve) => setImmediate(resolve));
+          await node.quiet();
           assert.deepEqual(node.faults, []);
           const last = node.published.at(-1);
           if (last !== undefined) assert.deepEqual(last.pools, node.pools.recipients.pools);
@@ -248,6 +255,7 @@ describe('the pools of a running node', () => {
         node.nowMs += SETTLE_MS * (steps.length + 1);
         for (let i = 0; i <= steps.length; i++) {
           node.pools.marksChanged();
+          await node.quiet();
           node.nowMs += SETTLE_MS;
         }
         assert.deepEqual(node.inForce(), node.finally(), 'in the end nothing waits');
@@ -370,7 +378,7 @@ ${SERVICES.replaceAll('pool: web', 'pool: www')}`,
       release = resolve;
     });
     const last = node.pools.change(() => reloadTo(fileOf(members('a', 'b', 'c', 'd')), true));
-    await new Promise((resolve) => setImmediate(resolve));
+    await node.quiet();
     node.nowMs += SETTLE_MS;
     node.pools.marksChanged();
     assert.deepEqual(
@@ -444,7 +452,7 @@ ${SERVICES.replaceAll('pool: web', 'pool: www')}`,
     const node = new Node(fileOf(members('a', 'b')));
     const turn = () => new Promise((resolve) => setImmediate(resolve));
     await node.pools.change(() => reloadTo(fileOf(members('a')), false));
-    await turn();
+    await node.quiet();
     // The memory of b ends, so that there are others to follow.
     node.failingChecks = 9;
     node.nowMs += SETTLE_MS;
@@ -466,13 +474,15 @@ ${SERVICES.replaceAll('pool: web', 'pool: www')}`,
     node.pools.close();
   });
 
-  it('mark a backend as dead by themselves, once it has been down for dead_after', (t) => {
+  it('mark a backend as dead by themselves, once it has been down for dead_after', async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout'] });
     const node = new Node(fileOf([{ name: 'a', weight: 1, state: 'active' }]));
     const healthOf = (name: string) => node.pools.marks('web').get(name)!.health;
     const { deadAfterMs } = node.pools.file.pools[0];
+    await node.quiet();
     node.marks.set('a', 'down');
     node.pools.marksChanged();
+    await node.quiet();
     for (const [ms, expected] of [
       [deadAfterMs - 1, 'down'],
       [1, 'dead'],
@@ -480,6 +490,7 @@ ${SERVICES.replaceAll('pool: web', 'pool: www')}`,
       node.nowMs += ms;
       t.mock.timers.tick(ms);
       assert.equal(healthOf('a'), expected);
+      await node.quiet();
     }
     node.pools.close();
   });
@@ -488,6 +499,7 @@ ${SERVICES.replaceAll('pool: web', 'pool: www')}`,
     t.mock.timers.enable({ apis: ['setTimeout'] });
     const node = new Node(fileOf([{ name: 'a', weight: 1, state: 'active' }]));
     const turn = () => new Promise((resolve) => setImmediate(resolve));
+    await turn();
     node.fails = 1;
     node.pools.marksChanged();
     await turn();
