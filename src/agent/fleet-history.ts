@@ -10,6 +10,7 @@
  */
 import type { LoadedConfig } from '../config/types.js';
 import { AnyhopError } from '../core/errors.js';
+import { FORWARDERS_LATE_MS_MAX } from '../core/limits.js';
 import { type Fleet, fleetOf, namesOf, type Peer, withFormer } from './fleet.js';
 
 /** A fleet, and for how long it holds on once another is in force. */
@@ -117,9 +118,10 @@ export class FleetHistory {
   }
 }
 
-/** What a config has in force. */
+/** What a config has in force. In a fleet with a store forwarders switch after the agents, and their settle time ends later. */
 export function heldBy(config: LoadedConfig<'agent'>): HeldFleet {
-  return { fleet: fleetOf(config), settleMs: Math.max(0, ...config.pools.map((pool) => pool.settleMs)) };
+  const settleMs = Math.max(0, ...config.pools.map((pool) => pool.settleMs));
+  return { fleet: fleetOf(config), settleMs: settleMs + (config.isInFleet ? FORWARDERS_LATE_MS_MAX : 0) };
 }
 
 function requireFreeIds(fleet: Fleet, former: readonly Fleet[]): void {

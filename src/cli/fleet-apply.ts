@@ -3,8 +3,8 @@ import { Command, InvalidArgumentError } from 'commander';
 import { refused } from '../fleet/apply.js';
 import { textOf } from '../fleet/blob.js';
 import { readLog } from '../fleet/view.js';
+import { candidateFrom } from './fleet-candidate.js';
 import { changeFleet, type FleetChangeOptions, readText } from './fleet-change.js';
-import { keepingFound, notesOnFound } from './fleet-found.js';
 import { fleetChangeOptions, fleetJsonOption } from './fleet-options.js';
 import { withStore } from './fleet-place.js';
 
@@ -33,11 +33,10 @@ Examples:
     )
     .action(async (file: string, options: FleetChangeOptions) => {
       const text = readText(file);
-      await changeFleet(options, async (_, before) => {
-        const candidate = keepingFound(text, file, before);
-        const notes = notesOnFound(candidate.config, before);
-        return { candidate, message: options.message ?? '', notes };
-      });
+      await changeFleet(options, async (_, before, view) => ({
+        ...candidateFrom(text, file, before, view),
+        message: options.message ?? '',
+      }));
     });
 }
 
@@ -57,7 +56,7 @@ Example:
   anyhop fleet rollback 6 -m 'web-7 was not ready'`,
     )
     .action(async (number: number, options: FleetChangeOptions) => {
-      await changeFleet(options, async (store, before) => {
+      await changeFleet(options, async (store, before, view) => {
         const { text, message } = await withStore(options, async (_, fleet) => {
           const revision = (await readLog(store, fleet, REVISIONS_READ_MAX)).find(
             (each) => typeof each !== 'string' && each.number === number,
@@ -67,7 +66,7 @@ Example:
           return { text: await textOf(store, revision), message: revision.message };
         });
         const why = options.message ?? `back to revision ${number}${message === '' ? '' : `: ${message}`}`;
-        return { candidate: keepingFound(text, `revision ${number}`, before), message: why };
+        return { ...candidateFrom(text, `revision ${number}`, before, view, true), message: why };
       });
     });
 }

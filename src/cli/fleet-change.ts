@@ -2,7 +2,6 @@
 import { readFileSync } from 'node:fs';
 import { parseDocument } from 'yaml';
 import { ConfigError } from '../config/error.js';
-import type { FleetConfig } from '../config/fleet/types.js';
 import { parseConfig } from '../config/load.js';
 import type { LoadedConfig } from '../config/types.js';
 import { AnyhopError, EXIT } from '../core/errors.js';
@@ -98,7 +97,7 @@ export interface Wanted {
 /** Puts a config in force in the fleet, and prints what became of it. */
 export async function changeFleet(
   options: FleetChangeOptions,
-  next: (store: FleetStore, before: Candidate | undefined, fleet: FleetConfig) => Promise<Wanted>,
+  next: (store: FleetStore, before: Candidate | undefined, view: FleetView) => Promise<Wanted>,
 ): Promise<void> {
   const { json = false, without = [], force = false } = options;
   const stop = new AbortController();
@@ -115,7 +114,7 @@ export async function changeFleet(
           'Somebody wrote to the store who is not the operator, or it lost a part.',
         );
       const before = await inForce(store, view);
-      const { candidate, message, notes = [] } = await next(store, before, fleet);
+      const { candidate, message, notes = [] } = await next(store, before, view);
       const plan = planOf(before, candidate);
       if (before?.text === candidate.text) {
         writeResult(

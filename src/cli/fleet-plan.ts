@@ -1,8 +1,8 @@
 /** `anyhop fleet plan`: what a config would change in the fleet, and who would have to take it. */
 import { Command } from 'commander';
 import { readFleetView } from '../fleet/view.js';
+import { candidateFrom } from './fleet-candidate.js';
 import { inForce, planOf, readText } from './fleet-change.js';
-import { keepingFound, notesOnFound } from './fleet-found.js';
 import { fleetJsonOption } from './fleet-options.js';
 import { withStore } from './fleet-place.js';
 import { type ConfigOptions, configOption } from './options.js';
@@ -32,9 +32,8 @@ Example:
       await withStore(options, async (store, fleet) => {
         const view = await readFleetView(store, fleet);
         const before = await inForce(store, view);
-        const candidate = keepingFound(text, file, before);
+        const { candidate, notes } = candidateFrom(text, file, before, view);
         const plan = planOf(before, candidate);
-        const notes = notesOnFound(candidate.config, before);
         const silent = view.members.filter(({ said }) => said === undefined).map(({ place }) => place);
         const report = {
           from: view.active?.number ?? 0,

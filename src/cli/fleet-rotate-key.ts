@@ -6,7 +6,7 @@ import { FINGERPRINT_PATTERN } from '../config/key-fingerprint.js';
 import { listed } from '../core/listed.js';
 import { formatDuration } from '../core/time.js';
 import { refused } from '../fleet/apply.js';
-import { type FleetView, type MemberView, readFleetView } from '../fleet/view.js';
+import type { FleetView, MemberView } from '../fleet/view.js';
 import { keyLosses, keyMoves } from '../pool/key-cost.js';
 import { type Candidate, candidateOf, changeFleet, type FleetChangeOptions } from './fleet-change.js';
 import { fleetChangeOptions, fleetJsonOption } from './fleet-options.js';
@@ -56,10 +56,9 @@ Examples:
 
 async function rotate(asked: string | undefined, options: RotateOptions): Promise<void> {
   let settleMs = 0;
-  await changeFleet(options, async (store, before, fleet) => {
+  await changeFleet(options, async (_, before, view) => {
     if (before === undefined)
       throw refused('nothing is in force in the fleet', '`anyhop fleet apply` puts a config in force.');
-    const view = await readFleetView(store, fleet);
     const { from, to } = chosenKey(view, options.without ?? [], asked);
     const { config } = before;
     const isSame = from === to;

@@ -393,6 +393,7 @@ function configOf(
     l7: draft.l7 && l7Config(draft.l7, draft.services, file, l7Files, metrics.l7),
     announce: announceConfig(draft.announce ?? NO_ANNOUNCE, draft.services, name, tls, metrics.announce),
     discoverers: new Map(draft.discover?.keys?.map(({ name: node, value }) => [node, value])),
+    isInFleet: draft.fleet !== undefined,
     fleet,
   };
 }

@@ -162,6 +162,8 @@ export interface Config {
   readonly announce: AnnounceConfig;
   /** Public keys of the nodes of a fleet whose findings are taken, by name. */
   readonly discoverers: ReadonlyMap<string, Uint8Array>;
+  /** Whether the host is in a fleet with a store. */
+  readonly isInFleet: boolean;
   /** For those who speak with the store of the fleet: the role fleet. */
   readonly fleet: FleetConfig | undefined;
   /** Only for roles that know the node's name. */

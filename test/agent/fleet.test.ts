@@ -155,6 +155,12 @@ test('a service that is gone, or has other ports, is taken for a settle time', (
   assert.deepEqual(served(next.fleet()), present);
 });
 
+test('a former fleet holds for longer in a fleet with a store, whose forwarders switch after the agents', () => {
+  const store = `fleet: {name: edge, endpoints: ['http://127.0.0.1:2379'], operator_key: '${'A'.repeat(43)}='}\n`;
+  const { settleMs } = heldBy(configOf((text) => text + store));
+  assert.equal(settleMs, heldBy(BEFORE).settleMs + 30_000);
+});
+
 test('a former fleet holds for the longest settle time of the two configs, and one that has nothing else not at all', () => {
   let nowMs = 1000;
   const first = new FleetHistory(heldBy(BEFORE), [], [], () => nowMs);

@@ -1,7 +1,8 @@
 /** A config text with another `node.key_id`, and everything else byte for byte as it was. */
 import { isDeepStrictEqual } from 'node:util';
-import { isScalar } from 'yaml';
+import { isScalar, parseDocument } from 'yaml';
 import { isRecord } from '../../core/is-record.js';
+import { PARSE_OPTIONS } from '../document.js';
 import { readBack } from './edit.js';
 import { endOfLine, insertion, lineStart, type Splice, spliced } from './splice.js';
 import { commaOf, fieldLike, sliceOf, writtenLike } from './style.js';
@@ -23,6 +24,13 @@ export function withKeyId(text: string, file: string, id: string): string {
   if (!isDeepStrictEqual(readBack(after, file), wanted))
     throw tree.refused(['node'], 'found a way of writing that is too special');
   return after;
+}
+
+/** What a text says, whether it could be changed or not; undefined for nothing. */
+export function keyIdIn(text: string): string | undefined {
+  const id: unknown = parseDocument(text, PARSE_OPTIONS).getIn(['node', KEY_ID], true);
+  if (!isScalar(id)) return undefined;
+  return typeof id.value === 'string' ? id.value : id.source; // one of digits alone
 }
 
 function spliceOf(tree: EditTree, id: string): Splice {
