@@ -3,6 +3,7 @@ import { Command, Option } from 'commander';
 import { keepEdits, keptEdits } from '../config/edit/kept.js';
 import { ConfigError } from '../config/error.js';
 import { revisionDirectory } from '../config/fleet/kept.js';
+import { keyFingerprint } from '../config/key-fingerprint.js';
 import { loadConfigWithText, parseConfig, type RevisionText } from '../config/load.js';
 import { stateDirectoryIn } from '../config/state-directory.js';
 import { readClocks } from '../core/clock.js';
@@ -103,9 +104,14 @@ function runtimeEdits(options: RunCommandOptions, log: Logger): RuntimeEdits {
 async function runInFleet(options: RunCommandOptions, log: Logger): Promise<void> {
   const { join, RevisionReader, telling } = await import('./fleet-join.js');
   const { fleetDigest } = await import('../fleet/digest.js');
-  const read = (revision: RevisionText): ReadConfig =>
-    loadConfigWithText(options.config, { ...loadOptions(options), revision });
   const { config: file, name, stateDir } = options;
+  const kept = lastGoodConfig(revisionDirectory(file, stateDir), file)?.key;
+  const keyOfLast = kept && keyFingerprint(kept.reveal());
+  let running: NodeActions | undefined;
+  const read = (revision: RevisionText): ReadConfig => {
+    const keyInForce = running?.keys().inForce ?? keyOfLast;
+    return loadConfigWithText(file, { ...loadOptions(options), keyInForce, revision });
+  };
   const { member, first, views, discovery } = await join({
     role: 'forwarder',
     file,
@@ -123,6 +129,7 @@ async function runInFleet(options: RunCommandOptions, log: Logger): Promise<void
   const load = (): ReadConfig => read(inForce);
   const reader = new RevisionReader(read);
   const follow = (actions: NodeActions): void => {
+    running = actions;
     member.serve(
       telling({
         prepare: async ({ force }, text) => {

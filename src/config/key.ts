@@ -1,6 +1,7 @@
 /**
  * The fleet's secret, from the config or from its key file. The file may hold others, one a line, which are to come into force or were:
- * `key_id` says which one is. Messages reveal only lengths and fingerprints.
+ * `key_id` says which one is. In a fleet with a store it is missing while the first change of the key comes, and then nothing else may fail
+ * for want of it. Messages reveal only lengths and fingerprints.
  */
 import { dirname, resolve } from 'node:path';
 import { KEY_HEX_DIGITS_MAX } from '../core/limits.js';
@@ -24,14 +25,23 @@ export interface NodeSecrets {
   readonly others: readonly Secret[];
 }
 
+/** Which of several secrets is taken where `key_id` does not say it; undefined for none. */
+export type KeyChoice =
+  /** For those who look, with a warning. */
+  | { readonly kind: 'first' }
+  /** For the node that hashes flows with it. @param id its fingerprint */
+  | { readonly kind: 'in_force'; readonly id: string }
+  | undefined;
+
 /** The secrets; undefined without any, or after a report. */
 export function readKeys(
   node: DraftNode,
   configFile: string,
+  choice: KeyChoice,
   report: Report,
   warn: Report,
 ): NodeSecrets | undefined {
-  if (node.key !== undefined) return inForce(node, [node.key], 'node.key', report);
+  if (node.key !== undefined) return inForce(node, [node.key], 'node.key', choice, report, warn);
   if (node.keyFile === undefined) return undefined;
   const at = [...node.at, 'key_file'];
   const path = resolve(dirname(configFile), node.keyFile);
@@ -50,7 +60,7 @@ export function readKeys(
         `${quote(path)} holds the secret of the fleet, and every user can access it; run chmod 600 on it`,
       );
     }
-    return inForce(node, lines, quote(path), report);
+    return inForce(node, lines, quote(path), choice, report, warn);
   } catch (error) {
     if (!(error instanceof UnreadableFile)) throw error;
     report(at, `${quote(path)}: ${error.message}`);
@@ -83,13 +93,20 @@ function inForce(
   { at, keyId, written }: DraftNode,
   digits: readonly string[],
   where: string,
+  choice: KeyChoice,
   report: Report,
+  warn: Report,
 ): NodeSecrets | undefined {
   const known = new Map(digits.map(secretOf).map((secret) => [keyFingerprint(secret.reveal()), secret]));
   if (keyId === undefined && written.has('key_id')) return undefined; // reported
-  const [id = keyId, ...others] = keyId === undefined ? known.keys() : [];
+  const [first] = known.keys();
   const has = `${where} has ${listed([...known.keys()])}`;
-  if (others.length > 0) {
+  const isOpen = keyId === undefined && known.size > 1;
+  const chosen = choice?.kind === 'first' ? first : known.has(choice?.id ?? '') ? choice?.id : undefined;
+  if (isOpen && choice?.kind === 'first')
+    warn([...at, 'key_id'], `missing, and ${has}; the first one is taken here`);
+  const id = keyId ?? (isOpen ? chosen : first);
+  if (isOpen && id === undefined) {
     report([...at, 'key_id'], `missing, and ${has}; expected the fingerprint of the one that is in force`);
     return undefined;
   }

@@ -29,7 +29,7 @@ import { keptRevision, revisionDirectory } from './fleet/kept.js';
 import { mentionsFleet, mergedText } from './fleet/merged.js';
 import type { FleetConfig } from './fleet/types.js';
 import { type CaTexts, healthConfigs, readCaFiles } from './health.js';
-import { type NodeSecrets, readKeys } from './key.js';
+import { type KeyChoice, type NodeSecrets, readKeys } from './key.js';
 import { type L7Files, NO_L7_FILES, readL7Files } from './l7/files.js';
 import { l7Config } from './l7/resolve.js';
 import { checkL7, checkL7Needs } from './l7/rules.js';
@@ -68,6 +68,8 @@ export interface LoadOptions<R extends Role> {
   readonly servesRegions?: boolean;
   /** Whether pools with backends_from may be without backends, for those who look what their sources say. */
   readonly mayLackBackends?: boolean;
+  /** Of a node in a fleet: the fingerprint of the secret that it hashes flows with, if any, for a file that has several. */
+  readonly keyInForce?: string | undefined;
   /** Of a host in a fleet: the text of the revision to read its file with. Left out: the last one in force here, if any. */
   readonly revision?: RevisionText;
   /** The interfaces of this machine, if the node is to run here; rules compare their addresses with the file. */
@@ -259,7 +261,9 @@ function readConfig<R extends Role>(
       warnAboutRegionVips(draft, name, warnings.report);
     }
     const keys =
-      givenKey === undefined ? readKeys(node, file, report, warnings.report) : { key: givenKey, others: [] };
+      givenKey === undefined
+        ? readKeys(node, file, keyChoice(options, draft), report, warnings.report)
+        : { key: givenKey, others: [] };
     const caTexts = role === 'flow' || role === 'siblings' ? NO_CA_TEXTS : readCaFiles(draft, file, report);
     const cookies = role === 'run' || role === 'node' ? cookieSecrets(keys?.key) : undefined;
     return () =>
@@ -272,6 +276,12 @@ function readConfig<R extends Role>(
         NO_L7_FILES,
       );
   }
+}
+
+/** A node must not guess; who looks at the config of its host may. */
+function keyChoice({ role, keyInForce }: LoadOptions<Role>, { fleet }: Draft): KeyChoice {
+  if (role !== 'run') return fleet && { kind: 'first' };
+  return keyInForce === undefined ? undefined : { kind: 'in_force', id: keyInForce };
 }
 
 const ROLES_WITH_NODE: ReadonlySet<Role> = new Set(['run', 'node', 'flow', 'siblings']);

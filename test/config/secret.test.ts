@@ -7,6 +7,7 @@ import { after, before, describe, it } from 'node:test';
 import { inspect } from 'node:util';
 import { keyFingerprint } from '#anyhop/config/key-fingerprint.js';
 import { loadConfig } from '#anyhop/config/load.js';
+import type { Secret } from '#anyhop/config/secret.js';
 import { join, KEY, NODE, parse, problemsOf } from './fixture.js';
 
 let folder: string;
@@ -151,6 +152,27 @@ describe('the secret', () => {
           return true;
         },
       );
+  });
+
+  it('is, in a fleet that has not said which of several, the one in force for its node, and the first for who looks', () => {
+    const file = joinPath(folder, 'anyhop.yaml');
+    const secrets = [KEY, 'ab'.repeat(16)];
+    const [first, second] = secrets.map((digits) => keyFingerprint(Buffer.from(digits, 'hex')));
+    writeFileSync(joinPath(folder, 'two.key'), secrets.join('\n'), { mode: 0o600 });
+    const store = `fleet: {name: edge, endpoints: ['http://127.0.0.1:2379'], operator_key: '${'A'.repeat(43)}='}\n`;
+    writeFileSync(file, store + nodeWith('  key_file: two.key'), { mode: 0o600 });
+    const idOf = ({ node }: { node: { key: Secret } }) => keyFingerprint(node.key.reveal());
+    const run = (keyInForce: string | undefined) => loadConfig(file, { role: 'run', env: {}, keyInForce });
+    assert.equal(idOf(run(first)), first);
+    assert.equal(idOf(run(second)), second);
+    for (const id of [undefined, '0000000000000000'])
+      assert.throws(() => run(id), /node.key_id: missing, and .* the one that is in force/);
+    const looks = loadConfig(file, { role: 'flow', env: {} });
+    assert.equal(idOf(looks), first);
+    assert.deepEqual(
+      looks.warnings.map(({ field, message }) => `${field}: ${message}`),
+      [`node.key_id: missing, and "${folder}/two.key" has ${first}, ${second}; the first one is taken here`],
+    );
   });
 
   it('brings a warning when its file is open to every user', () => {

@@ -36,7 +36,7 @@ export function readCookieSecrets(
 
 /** Of the host of an agent, which may have it and need not. */
 export function fleetSecretHere({ node }: Draft, configFile: string): Secret | undefined {
-  return node && readKeys(node, configFile, unheard, unheard)?.key;
+  return node && readKeys(node, configFile, undefined, unheard, unheard)?.key;
 }
 
 const unheard: Report = () => undefined;
