@@ -329,10 +329,10 @@ const FLEET: readonly Alert[] = [
   {
     name: 'AnyhopDiscoveryAlarm',
     severity: 'warning',
-    expr: 'anyhop_discovery_alarm == 1',
+    expr: 'anyhop_discovery_alarm == 1 or anyhop_discovery_upstream_alarm == 1',
     for: '2m',
-    what: 'The source of the backends of pool {{ $labels.pool }} is not followed, says {{ $labels.instance }}.',
-    todo: 'Nobody was taken away. `anyhop status` there says why: no answer, an empty or wrong one, or more gone than `max_remove`.',
+    what: 'The source of {{ if $labels.pool }}pool {{ $labels.pool }}{{ else }}upstream {{ $labels.upstream }}{{ end }} is not followed, says {{ $labels.instance }}.',
+    todo: 'Nobody was taken away. `anyhop status` there, or `anyhop l7 status`, says why: no answer, an empty or wrong one, or more gone than `max_remove`.',
     fires: {
       series: { [`anyhop_discovery_alarm{${NODE},pool="web"}`]: '1x10' },
       at: '5m',

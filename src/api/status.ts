@@ -241,15 +241,17 @@ export interface FleetStatus {
   };
 }
 
-/** What a source says of the backends of a pool. */
+/** What a source says of the backends of a pool, or the servers of an upstream: one of both is named. */
 export interface DiscoveryStatus {
-  readonly pool: string;
+  readonly pool?: string;
+  readonly upstream?: string;
   /** In words: a path, a URL. */
   readonly source: string;
   /** ISO 8601; null before it did. */
   readonly answeredAt: string | null;
   /** How many it named last; null before it did. */
-  readonly backends: number | null;
+  readonly backends?: number | null;
+  readonly servers?: number | null;
   /** Why it is not followed; absent when it is. */
   readonly alarm?: { readonly kind: string; readonly text: string; readonly since: string };
   /** What a change waits for. */

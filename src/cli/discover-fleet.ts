@@ -1,10 +1,10 @@
 /**
- * A forwarder whose fleet has pools with sources of backends. One of those whose keys the operator has listed is elected, asks the sources, and
+ * A forwarder whose fleet has pools or upstreams with sources. One of those whose keys the operator has listed is elected, asks the sources, and
  * puts what they say in force as a revision that it signs itself.
  */
 import { join } from 'node:path';
 import type { DiscoveryStatus } from '../api/status.js';
-import { type FoundPools, withFound } from '../config/edit/found.js';
+import { type FoundGroups, mentionsDiscovery, withFound } from '../config/edit/found.js';
 import type { FleetConfig } from '../config/fleet/types.js';
 import { parseConfig } from '../config/load.js';
 import { makeDirectory } from '../core/directory.js';
@@ -13,7 +13,9 @@ import { FLEET_MESSAGE_CHARS_MAX } from '../core/limits.js';
 import type { Logger } from '../core/log.js';
 import { requireOwnDirectory } from '../core/own-directory.js';
 import { reasonOf } from '../core/reason.js';
-import { Discovery } from '../discover/discovery.js';
+import { Discovery, statusOf } from '../discover/discovery.js';
+import { DrainTimes } from '../discover/drain-times.js';
+import { type Group, groupsOf } from '../discover/groups.js';
 import { sourceOf } from '../discover/sources/sources.js';
 import { apply, WouldWait } from '../fleet/apply.js';
 import { fleetDigest } from '../fleet/digest.js';
@@ -21,6 +23,7 @@ import { Election } from '../fleet/election.js';
 import { nodeKey, type SigningKey } from '../fleet/keys.js';
 import type { FleetMember } from '../fleet/member.js';
 import { digestOfText, type NodeRevision, peeked } from '../fleet/record.js';
+import { groupsIn } from '../fleet/records.js';
 import type { SaidOfSources } from '../fleet/said.js';
 import type { FleetStore } from '../fleet/store.js';
 import { readFleetView } from '../fleet/view.js';
@@ -55,6 +58,9 @@ export class FleetDiscovery implements NodeDiscovery {
   #election: Election | undefined;
   #discovery: Discovery | undefined;
   #timer: NodeJS.Timeout | undefined;
+  readonly #drains = new DrainTimes();
+  /** Upstreams of the text in force, which are read once. */
+  #upstreams: { readonly text: string; readonly groups: readonly Group[] } | undefined;
 
   constructor(options: FleetDiscoveryOptions) {
     this.#options = options;
@@ -62,7 +68,7 @@ export class FleetDiscovery implements NodeDiscovery {
 
   readonly status = (): readonly DiscoveryStatus[] => this.#discovery?.status ?? this.#vacancy();
 
-  /** The public half of the key of this node, once there is a pool for it. */
+  /** The public half of the key of this node, once there is a source for it. */
   get publicKey(): string | undefined {
     return this.#key?.publicBytes.toString('base64');
   }
@@ -81,11 +87,11 @@ export class FleetDiscovery implements NodeDiscovery {
   };
 
   #look(): void {
-    const actions = this.#actions!;
-    if (!actions.pools.some(({ backendsFrom }) => backendsFrom !== undefined)) {
+    if (this.#groups().length === 0) {
       void this.#election?.look();
       return;
     }
+    this.#drains.saw(this.#groups());
     this.#makeKey();
     const { store, node } = this.#options;
     this.#election ??= new Election({
@@ -104,11 +110,27 @@ export class FleetDiscovery implements NodeDiscovery {
     const since = this.#election?.vacantSince;
     if (since === undefined || Date.now() - since.getTime() < VACANT_MS) return [];
     const alarm = { kind: 'nobody', text: NOBODY, since: since.toISOString() };
-    return this.#actions!.pools.flatMap(({ name, backendsFrom }) =>
-      backendsFrom === undefined
-        ? []
-        : [{ pool: name, source: sourceOf(backendsFrom).words, answeredAt: null, backends: null, alarm }],
-    );
+    return this.#groups().map(({ key, kind, from }) => ({
+      ...statusOf(key, { words: sourceOf(kind, from).words, answeredAt: undefined, found: undefined }),
+      alarm,
+    }));
+  }
+
+  /** Pools as they are in force on this node; upstreams, which no forwarder uses, as in the revision that is. */
+  #groups(): Group[] {
+    const text = this.#options.member.inForce?.text ?? '';
+    if (this.#upstreams?.text !== text) {
+      const groups = mentionsDiscovery(text) ? groupsIn(text) : [];
+      this.#upstreams = { text, groups: groups.filter(({ kind }) => kind === 'upstream') };
+    }
+    return [...groupsOf({ pools: this.#actions!.pools }), ...this.#upstreams.groups];
+  }
+
+  /** The drain of a server is done when its time is over: what connections it has, only proxy hosts know. */
+  #isDrained(group: Group, member: string): boolean {
+    return group.kind === 'pool'
+      ? this.#actions!.isDrained(group.name, member)
+      : this.#drains.isOver(group, member);
   }
 
   #makeKey(): void {
@@ -121,33 +143,27 @@ export class FleetDiscovery implements NodeDiscovery {
       this.#key = nodeKey(join(directory, `${node}-discover.key`));
     } catch (error) {
       const why = reasonOf(error);
-      log.error(
-        { event: 'discovery_key', why },
-        `this node cannot put backends in force that it finds: ${why}`,
-      );
+      log.error({ event: 'discovery_key', why }, `this node cannot put in force what it finds: ${why}`);
     }
   }
 
   /** Whether the operator has listed the key of this node. */
   #mayStand(): boolean {
-    const actions = this.#actions!;
-    if (this.#key === undefined || !actions.pools.some(({ backendsFrom }) => backendsFrom !== undefined))
-      return false;
-    const listed = actions.discoverers.get(this.#options.node);
+    if (this.#key === undefined || this.#groups().length === 0) return false;
+    const listed = this.#actions!.discoverers.get(this.#options.node);
     return listed !== undefined && this.#key.publicBytes.equals(listed);
   }
 
   #elected(isElected: boolean): void {
     const { log, member } = this.#options;
-    const actions = this.#actions!;
     void this.#discovery?.close();
     this.#discovery = undefined;
     if (!isElected || this.#stop.signal.aborted) return;
-    log.info({ event: 'discovery_elected' }, 'this node asks the sources of backends for its fleet');
+    log.info({ event: 'discovery_elected' }, 'this node asks the sources for its fleet');
     this.#discovery = new Discovery({
       host: {
-        pools: () => actions.pools,
-        isDrained: (pool, backend) => actions.isDrained(pool, backend),
+        groups: () => this.#groups(),
+        isDrained: (group, backend) => this.#isDrained(group, backend),
         recent: member.recent,
         apply: (found, changes) => this.#apply(found, changes),
       },
@@ -155,12 +171,12 @@ export class FleetDiscovery implements NodeDiscovery {
     });
   }
 
-  async #apply(found: FoundPools, changes: readonly string[]): Promise<readonly string[]> {
+  async #apply(found: FoundGroups, changes: readonly string[]): Promise<readonly string[]> {
     const { fleet, node, store, member } = this.#options;
     const inForce = member.inForce;
     if (inForce === undefined) return ['nothing is in force yet'];
     const text = withFound(inForce.text, `revision ${inForce.number}`, found);
-    const config = parseConfig(text, 'the backends that were found', { role: 'pools' });
+    const config = parseConfig(text, 'what was found', { role: 'pools' });
     const here = this.#actions!.wouldWait(config.pools);
     if (here.length > 0) return here;
     const view = await readFleetView(store, fleet);

@@ -58,7 +58,7 @@ Examples:
     });
 }
 
-/** What is known of the sources of backends. */
+/** What is known of the sources. */
 interface Found {
   readonly sources: SaidOfSources | undefined;
   /** Lines that the config lacks. */
@@ -120,7 +120,7 @@ function draw(
     ...drawSources(sources),
     ...(keys.length === 0
       ? []
-      : ['', 'these lines in the config let nodes put in force the backends that they find:', ...keys]),
+      : ['', 'these lines in the config let nodes put in force what they find:', ...keys]),
     '',
   ].join('\n');
 }

@@ -5,7 +5,7 @@ import { ConfigError } from '../config/error.js';
 import { UnreadableFile } from '../config/file.js';
 import { runDirectoryIn } from '../config/l7/run-directory.js';
 import { runDirectory } from '../config/l7/schema.js';
-import { type LoadOptions, loadConfig } from '../config/load.js';
+import { type LoadOptions, loadConfigWithText, parseConfig } from '../config/load.js';
 import { quote } from '../config/path.js';
 import type { LoadedConfig } from '../config/types.js';
 import { AnyhopError, EXIT } from '../core/errors.js';
@@ -54,10 +54,32 @@ function namedIn(file: string): string | undefined {
  * @param more whether files that this user may not read are listed instead of refused
  * @throws ConfigError with every problem
  */
-export function loadL7(
-  { config, runDir }: L7PlaceOptions,
-  more: Pick<LoadOptions<'l7'>, 'mayLeaveUnread' | 'revision'> = {},
-): LoadedConfig<'l7'> {
+export function loadL7(options: L7PlaceOptions, more: LoadL7Options = {}): LoadedConfig<'l7'> {
+  return loadL7WithText(options, more).config;
+}
+
+type LoadL7Options = Pick<LoadOptions<'l7'>, 'mayLeaveUnread' | 'revision'>;
+
+/** The same, and the text of it. @throws ConfigError with every problem */
+export function loadL7WithText(
+  options: L7PlaceOptions,
+  more: LoadL7Options = {},
+): { readonly config: LoadedConfig<'l7'>; readonly text: string } {
+  requireRunDirectory(options);
+  const { config, text } = loadConfigWithText(options.config, { role: 'l7', ...more });
+  return { config: placed(config, options), text };
+}
+
+/** The config of a text that takes the place of the file's. @throws ConfigError with every problem */
+export function parseL7(text: string, options: L7PlaceOptions): LoadedConfig<'l7'> {
+  return placed(parseConfig(text, options.config, { role: 'l7' }), options);
+}
+
+function placed(config: LoadedConfig<'l7'>, { runDir }: L7PlaceOptions): LoadedConfig<'l7'> {
+  return runDir === undefined ? config : { ...config, l7: { ...config.l7, runDirectory: runDir } };
+}
+
+function requireRunDirectory({ runDir }: L7PlaceOptions): void {
   const wrong = runDir === undefined ? undefined : runDirectory.safeParse(runDir).error;
   if (wrong !== undefined)
     throw new ConfigError([
@@ -69,8 +91,6 @@ export function loadL7(
         message: `found ${quote(runDir!)}; expected ${wrong.issues[0]!.message}`,
       },
     ]);
-  const loaded = loadConfig(config, { role: 'l7', ...more });
-  return runDir === undefined ? loaded : { ...loaded, l7: { ...loaded.l7, runDirectory: runDir } };
 }
 
 /** `GET path`. @throws AnyhopError ERR_SOCKET without an answer; Refusal */

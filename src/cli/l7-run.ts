@@ -1,11 +1,14 @@
 /** `anyhop l7 run`: runs HAProxy on a proxy host, in the foreground. */
 import { Command, Option } from 'commander';
+import { revisionDirectory } from '../config/fleet/kept.js';
 import type { RevisionText } from '../config/load.js';
 import type { LoadedConfig } from '../config/types.js';
 import { createLog, LOG_LEVELS, type Logger, type LogLevel } from '../core/log.js';
 import { LateEvents } from '../events/late.js';
 import { forbidDumps } from '../ffi/process.js';
 import { runL7 } from '../l7/run.js';
+import { ProxyDiscovery } from './discover-l7.js';
+import { findFirst } from './discover-own.js';
 import { isInFleet } from './fleet-file.js';
 import { type L7PlaceOptions, loadL7, runDirOption } from './l7-place.js';
 import { configOption } from './options.js';
@@ -47,15 +50,36 @@ Examples:
       const events = new LateEvents(createLog(options.logLevel));
       forbidDumps(events.log);
       const { log } = events;
-      const read = (revision?: RevisionText): LoadedConfig<'l7'> => {
-        const config = loadL7(options, { ...(revision && { revision }) });
+      const keeping = (config: LoadedConfig<'l7'>): LoadedConfig<'l7'> => {
         events.keepIn({ directory: config.l7.runDirectory, name: 'l7', field: 'l7.run_dir' });
         return config;
       };
       process.exitCode = await events.during(() =>
-        isInFleet(options.config) ? runInFleet(options, read, log) : runL7(() => read(), log),
+        isInFleet(options.config)
+          ? runInFleet(options, (revision) => keeping(loadL7(options, { revision })), log)
+          : runAlone(options, keeping, log),
       );
     });
+}
+
+/** Serves by its own file, with the servers that it finds. */
+async function runAlone(
+  options: RunOptions,
+  keeping: (config: LoadedConfig<'l7'>) => LoadedConfig<'l7'>,
+  log: Logger,
+): Promise<number> {
+  const { config: file } = options;
+  const place = { kind: 'upstream', file, directory: revisionDirectory(file), log } as const;
+  await findFirst(place);
+  const discovery = new ProxyDiscovery(options, place);
+  try {
+    return await runL7(() => keeping(discovery.load()), log, {
+      serves: (actions) => discovery.serves(actions),
+      discovery: () => discovery.status(),
+    });
+  } finally {
+    await discovery.close();
+  }
 }
 
 /** Serves by the config of the fleet. */
@@ -72,10 +96,8 @@ async function runInFleet(
   const reader = new RevisionReader(read);
   let inForce = first;
   try {
-    return await runL7(
-      () => read(inForce),
-      log,
-      (actions) => {
+    return await runL7(() => read(inForce), log, {
+      serves: (actions) => {
         member.serve(
           telling({
             prepare: async (_, text) => {
@@ -96,7 +118,7 @@ async function runInFleet(
           }),
         );
       },
-    );
+    });
   } finally {
     await member.close();
   }

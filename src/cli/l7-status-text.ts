@@ -11,6 +11,7 @@ import type {
   UpstreamStatus,
 } from '../l7/status.js';
 import { columns, labelled, someOf } from './format.js';
+import { drawDiscovery } from './status-text.js';
 
 /** Of a frontend with thousands of them. */
 const ROUTES_SHOWN_MAX = 50;
@@ -41,7 +42,7 @@ export function drawL7Status(status: L7Status, now = new Date()): string {
 }
 
 function headRows(status: L7Status, now: Date): [string, string][] {
-  const { haproxy, health, lastReload, drain, certificates } = status;
+  const { haproxy, health, lastReload, drain, discovery = [], certificates } = status;
   return [
     [
       'proxy host',
@@ -52,6 +53,7 @@ function headRows(status: L7Status, now: Date): [string, string][] {
     ['health', health.ok ? 'ok' : `NOT OK: ${health.why ?? ''}`],
     ...(lastReload === undefined ? [] : [drawReload(lastReload, now)]),
     ...(drain === undefined ? [] : [drawDrain(drain, status, now)]),
+    ...drawDiscovery(discovery, now),
     ...certificates.flatMap(drawExpiry),
   ];
 }

@@ -21,7 +21,8 @@ import { RuntimeEdits } from '../node/runtime-edits.js';
 import { lastGoodConfig, lastMemory } from '../node/state-store.js';
 import { takenIdsAtRestart } from '../node/taken-ids.js';
 import { renamedPools } from '../pool/renames.js';
-import { findFirst, LoneDiscovery } from './discover-node.js';
+import { LoneDiscovery } from './discover-node.js';
+import { findFirst } from './discover-own.js';
 import { isInFleet } from './fleet-file.js';
 import { askedSiblings } from './fleet-siblings.js';
 import {
@@ -76,12 +77,13 @@ Examples:
       }
       const { config: file, stateDir } = options;
       const directory = revisionDirectory(file, stateDir);
-      await findFirst(file, directory, log);
+      const place = { kind: 'pool', file, directory, log } as const;
+      await findFirst(place);
       const load = (): ReadConfig => loadConfigWithText(options.config, loadOptions(options));
       const edits = runtimeEdits(options, log);
       const first = firstConfig(() => edits.over(load()), options, log);
       edits.begin(first.first);
-      const discovery = new LoneDiscovery({ edits, file, directory, log });
+      const discovery = new LoneDiscovery({ edits, place });
       await runNode({ ...first, load, edits, discovery, force: options.force === true }, log);
     });
   for (const option of [...nodeOptions(), ...engineOptions(), stateOption()]) command.addOption(option);

@@ -122,14 +122,14 @@ function drawFleet(fleet: FleetStatus | undefined, now: Date): [string, string][
 }
 
 /** One line a source, and one for what is wrong with its answer, or what a change waits for. */
-export function drawDiscovery(pools: readonly DiscoveryStatus[], now: Date): [string, string][] {
-  return pools.flatMap(({ pool, source, answeredAt, backends, alarm, waits }): [string, string][] => {
-    const answer =
-      answeredAt === null || backends === null
-        ? 'no answer yet'
-        : `${amount(backends, 'backend')} at ${clockTime(answeredAt, now)}`;
+export function drawDiscovery(sources: readonly DiscoveryStatus[], now: Date): [string, string][] {
+  return sources.flatMap((one): [string, string][] => {
+    const { pool, upstream, source, answeredAt, backends, servers, alarm, waits } = one;
+    const named = upstream === undefined ? amount(backends ?? 0, 'backend') : amount(servers ?? 0, 'server');
+    const answer = answeredAt === null ? 'no answer yet' : `${named} at ${clockTime(answeredAt, now)}`;
+    const filled = upstream === undefined ? `pool ${pool}` : `upstream ${upstream}`;
     return [
-      ['source', `pool ${pool}, ${printable(source)}: ${answer}`],
+      ['source', `${filled}, ${printable(source)}: ${answer}`],
       ...(alarm === undefined
         ? []
         : [['NOT FOLLOWED', `since ${clockTime(alarm.since, now)}: ${alarm.text}`] as [string, string]]),

@@ -18,7 +18,7 @@ import { checkDefend } from './defend/rules.js';
 import type { CookieSecrets } from './defend/types.js';
 import { warnAboutDefend, warnAboutMissingKey } from './defend/warnings.js';
 import { keptFound } from './discover/kept.js';
-import { checkDiscover } from './discover/rules.js';
+import { checkDiscover, type MayLack } from './discover/rules.js';
 import { ConfigDocument, type Place } from './document.js';
 import { type Draft, type DraftAnnounce, type DraftNode, type Origin, valuesOf } from './draft.js';
 import { mentionsDiscovery, withFound } from './edit/found.js';
@@ -66,10 +66,10 @@ export interface LoadOptions<R extends Role> {
   readonly mayLeaveUnread?: boolean;
   /** For the role announce: whether it serves DNS hosts, and so needs the files of announce.certificate and announce.ca_file. */
   readonly servesRegions?: boolean;
-  /** Whether pools with backends_from may be without backends, for those who look what their sources say. */
-  readonly mayLackBackends?: boolean;
   /** Of a node in a fleet: the fingerprint of the secret that it hashes flows with, if any, for a file that has several. */
   readonly keyInForce?: string | undefined;
+  /** Whether lists that sources fill may be left out, for those who look what the sources say. */
+  readonly mayLackFound?: boolean;
   /** Of a host in a fleet: the text of the revision to read its file with. Left out: the last one in force here, if any. */
   readonly revision?: RevisionText;
   /** The interfaces of this machine, if the node is to run here; rules compare their addresses with the file. */
@@ -164,7 +164,7 @@ function readConfig<R extends Role>(
   options: LoadOptions<R> & { readonly shown?: string },
 ): LoadedConfig<R> {
   const { role, overrides = {}, env = process.env, key: givenKey, mayLeaveUnread = false, host } = options;
-  const { servesRegions = false, mayLackBackends = false, shown = file } = options;
+  const { servesRegions = false, mayLackFound = false, shown = file } = options;
   if (typeof text !== 'string') throw new ConfigError([{ file, field: '', ...text }]);
   const document = new ConfigDocument(text, shown);
   const problems = new Problems(document);
@@ -208,7 +208,7 @@ function readConfig<R extends Role>(
     checkNode(judged, document, report);
     checkSourcePrefix(judged, role, host, report);
     checkPools(judged, document, report);
-    checkDiscover(draft, document, report, mayLackBackends);
+    checkDiscover(draft, document, report, mayLack(role, mayLackFound));
     checkServices(judged, document, report);
     const ids = backendIds(draft, document, report, warnings.report);
     checkHealth(draft, report);
@@ -282,6 +282,12 @@ function readConfig<R extends Role>(
 function keyChoice({ role, keyInForce }: LoadOptions<Role>, { fleet }: Draft): KeyChoice {
   if (role !== 'run') return fleet && { kind: 'first' };
   return keyInForce === undefined ? undefined : { kind: 'in_force', id: keyInForce };
+}
+
+/** Only proxy hosts need the servers of upstreams, and those who judge a config for all hosts. */
+function mayLack(role: Role, mayLackFound: boolean): MayLack {
+  if (mayLackFound) return 'all';
+  return role === 'l7' || role === 'pools' ? undefined : 'servers';
 }
 
 const ROLES_WITH_NODE: ReadonlySet<Role> = new Set(['run', 'node', 'flow', 'siblings']);

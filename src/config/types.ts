@@ -7,7 +7,7 @@ import { NODE_ENGINES } from '../core/engines.js';
 import type { IpAddress, IpPrefix } from '../packet/address.js';
 import type { AnnounceConfig, AnnouncePlace, RegionTls } from './announce/types.js';
 import type { DefendConfig } from './defend/types.js';
-import type { backendsFrom } from './discover/schema.js';
+import type { BackendsFrom } from './discover/types.js';
 import type { Place } from './document.js';
 import type { ValuesOf } from './draft.js';
 import type { ConfigProblem } from './error.js';
@@ -120,11 +120,6 @@ export interface VipEndpoint {
 
 export type HealthCheck = TcpCheck | HttpCheck | UdpCheck | TunnelCheck;
 export type HealthConfig = HealthTiming & HealthCheck;
-
-export type BackendsFrom = ValuesOf<typeof backendsFrom>;
-export type HttpSourceConfig = NonNullable<BackendsFrom['http']>;
-export type ConsulSourceConfig = NonNullable<BackendsFrom['consul']>;
-export type KubernetesSourceConfig = NonNullable<BackendsFrom['kubernetes']>;
 
 export interface PoolConfig
   extends Omit<ValuesOf<typeof pool>, 'health' | 'backends' | 'backendsFrom' | 'prior' | 'defend'> {

@@ -457,7 +457,7 @@ export const HEALTH_VIEW_BYTES_MAX = 2 * 1024 * 1024;
 /** An answer of a source stays the same for so long before it changes anything. */
 export const DISCOVER_DEBOUNCE_MS_DEFAULT = 5_000;
 export const DISCOVER_DEBOUNCE_MS_MAX = 600_000;
-export const DISCOVER_MIN_BACKENDS_DEFAULT = 2;
+export const DISCOVER_MIN_DEFAULT = 2;
 export const DISCOVER_MAX_REMOVE_DEFAULT = 0.3;
 /** Of one answer of a source, all files of a directory together. */
 export const DISCOVER_BYTES_MAX = 4 * 1024 * 1024;

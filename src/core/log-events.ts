@@ -36,11 +36,12 @@ export const LOG_EVENTS = {
   counters_dropped: 'Counters of the former program could not be carried over; they start from zero.',
   counters_unknown: 'The counters cannot be read at the moment.',
   detached: "Another program has removed the engine's program from the interface.",
-  discovered: 'Backends of pools with `backends_from` joined, drain or left, because a source says so.',
+  discovered:
+    'Backends of pools with `backends_from`, or servers of upstreams with `servers_from`, joined, drain or left, because a source says so.',
   discovery_alarm:
-    'The answer of a source of backends is not followed, or there is none: `kind` and the text say why. Nobody was taken away.',
-  discovery_elected: 'This node asks the sources of backends for its fleet, until another one does.',
-  discovery_key: 'The key with which this node would sign backends that it finds cannot be made or read.',
+    'The answer of a source of backends or servers is not followed, or there is none: `kind` and the text say why. Nobody was taken away.',
+  discovery_elected: 'This node asks the sources for its fleet, until another one does.',
+  discovery_key: 'The key with which this node would sign what it finds cannot be made or read.',
   discovery_well: 'The answers of that source are followed again.',
   drain_asked:
     'The host of a backend asks the forwarders to drain it: its agent logs this, and so does each forwarder that learns of it.',

@@ -5,7 +5,7 @@
  *   answers   A  A  B  B  B  B  B  B       quiet since B: all of it
  *             A  B  A  B  A  B  A  B       never quiet: names that are the same in A and B
  */
-import { type FoundBackend, identityOf } from './answer.js';
+import { type Found, identityOf } from './answer.js';
 
 const RESTLESS_TIMES = 4;
 
@@ -21,8 +21,8 @@ export class Debounce {
     this.#waitMs = waitMs;
   }
 
-  /** @param known names that the pool has, of which the answer may say nothing */
-  heard(found: readonly FoundBackend[], known: Iterable<string>, nowMs: number): void {
+  /** @param known names that the group has, of which the answer may say nothing */
+  heard(found: readonly Found[], known: Iterable<string>, nowMs: number): void {
     const said = new Map(found.map((one) => [one.name, identityOf(one)]));
     const members = new Set(known);
     for (const name of new Set([...members, ...said.keys(), ...this.#said.keys()])) {

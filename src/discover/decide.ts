@@ -1,5 +1,5 @@
 /**
- * What an answer of a source makes of the backends of a pool. Pure: the same answer decides the same, in whatever order it came.
+ * What an answer of a source makes of the members of a group. Pure: the same answer decides the same, in whatever order it came.
  *
  *   in the answer, not in force        joins
  *   in force, not in the answer        drains (`leaves`), and goes when its drain is done
@@ -10,33 +10,34 @@
  * Whether a source is broken or many servers have gone cannot be told from its answer. So an answer that is empty or wrong changes
  * nothing, and one that takes away too much takes nobody away: it still brings those who join and those who come back. Which state "too
  * much" is measured against matters: against the one before alone, small steps would add up. It is measured against every state of the
- * last settle time.
+ * last settle time, or of an upstream of the last drain deadline.
  */
 
+import { GROUP_KINDS, type GroupKind } from '../config/discover/kinds.js';
 import type { Standing } from '../config/edit/found.js';
-import type { BackendConfig } from '../config/types.js';
-import { BACKENDS_PER_POOL_MAX } from '../core/limits.js';
 import { listed } from '../core/listed.js';
 import { printable } from '../core/printable.js';
 import { type IpPrefix, parseAddress, prefixContains } from '../packet/address.js';
-import type { FoundBackend } from './answer.js';
+import type { Found } from './answer.js';
 
 export interface DiscoverLimits {
   readonly allowedAddresses: readonly IpPrefix[];
-  readonly minBackends: number;
+  /** How many are to stay active. */
+  readonly least: number;
   /** From 0 to 1. */
   readonly maxRemove: number;
 }
 
 export interface Question {
+  readonly kind: GroupKind;
   readonly inForce: readonly Standing[];
-  /** Names of the backends that the source had not taken away, in each state of the last settle time, the one in force included. */
+  /** Names of the members that the source had not taken away, in each state of that time, the one in force included. */
   readonly recent: readonly ReadonlySet<string>[];
-  readonly found: readonly FoundBackend[];
+  readonly found: readonly Found[];
   readonly limits: DiscoverLimits;
   /** Whether what the source says of a name has been the same for long enough. */
   readonly holds: (name: string) => boolean;
-  /** Whether the drain of a backend is done. */
+  /** Whether the drain of a member is done. */
   readonly isDrained: (name: string) => boolean;
 }
 
@@ -57,30 +58,32 @@ const NAMED = { most: 5 };
 const WEIGHT = 1;
 
 export function decide(question: Question): Decision {
-  const { inForce, found, limits } = question;
-  const alarm = whatIsWrong(found, limits);
+  const { kind, inForce, found, limits } = question;
+  const alarm = whatIsWrong(kind, found, limits);
   if (alarm !== undefined) return { next: inForce, changes: [], alarm };
   const wanted = step(question, true);
-  const excess = tooMuch(inForce, wanted.next, question.recent, limits);
+  const excess = tooMuch(kind, inForce, wanted.next, question.recent, limits);
   if (excess === undefined) return wanted;
   return { ...step(question, false), alarm: excess };
 }
 
 /** Of an answer as such. */
 function whatIsWrong(
-  found: readonly FoundBackend[],
+  kind: GroupKind,
+  found: readonly Found[],
   { allowedAddresses }: DiscoverLimits,
 ): Alarm | undefined {
-  if (found.length === 0) return { kind: 'empty', text: 'it names no backend; nothing was changed' };
-  if (found.length > BACKENDS_PER_POOL_MAX)
+  const { one, most } = GROUP_KINDS[kind];
+  if (found.length === 0) return { kind: 'empty', text: `it names no ${one}; nothing was changed` };
+  if (found.length > most)
     return {
       kind: 'wrong',
-      text: `it names ${found.length} backends; a pool has ${BACKENDS_PER_POOL_MAX} at most; nothing was changed`,
+      text: `it names ${found.length} ${one}s; ${most} are taken at most; nothing was changed`,
     };
   const strangers = found.filter(({ address }) => !isAllowed(address, allowedAddresses));
   const wrong = [
-    ...twice(found, 'name'),
-    ...twice(found, 'address'),
+    ...twice(found, 'name', ({ name }) => name),
+    ...twice(found, 'address', placeOf),
     ...(strangers.length === 0
       ? []
       : [
@@ -96,22 +99,27 @@ export function isAllowed(address: string, allowed: readonly IpPrefix[]): boolea
   return parsed !== undefined && allowed.some((prefix) => prefixContains(prefix, parsed));
 }
 
-function twice(found: readonly FoundBackend[], field: 'name' | 'address'): string[] {
+/** What only one of a group can have. */
+function placeOf({ address, port }: Pick<Standing, 'address' | 'port'>): string {
+  return port === undefined ? address : `${address} port ${port}`;
+}
+
+function twice(found: readonly Found[], field: string, of: (one: Found) => string): string[] {
   const seen = new Set<string>();
   const again = new Set<string>();
-  for (const one of found) (seen.has(one[field]) ? again : seen).add(one[field]);
+  for (const one of found) (seen.has(of(one)) ? again : seen).add(of(one));
   return again.size === 0 ? [] : [`the ${field} ${listed([...again].sort(), NAMED)} twice`];
 }
 
-/** @param mayLose whether backends may be taken away */
-function step({ inForce, found, holds, isDrained }: Question, mayLose: boolean): Decision {
+/** @param mayLose whether members may be taken away */
+function step({ kind, inForce, found, holds, isDrained }: Question, mayLose: boolean): Decision {
   const byName = new Map(found.map((one) => [one.name, one]));
   const changes: string[] = [];
   const next = inForce.flatMap((one): Standing[] => {
     if (!holds(one.name)) return [one];
-    const { name, address, state, leaves } = one;
+    const { name, state, leaves } = one;
     const said = byName.get(name);
-    const isThere = said !== undefined && said.address === address;
+    const isThere = said !== undefined && placeOf(said) === placeOf(one);
     if (!isThere && state === 'draining' && (leaves || mayLose) && isDrained(name)) {
       changes.push(`${name} leaves`);
       return [];
@@ -130,40 +138,44 @@ function step({ inForce, found, holds, isDrained }: Question, mayLose: boolean):
     return [{ ...weighed, state: 'draining', leaves: true }];
   });
   const names = new Set(next.map(({ name }) => name));
-  const addresses = new Set(next.map(({ address }) => address));
-  for (const { name, address, weight = WEIGHT, draining } of sorted(found)) {
-    // One that drains already is of no use to a pool that never had it.
-    if (draining === true || names.has(name) || addresses.has(address) || !holds(name)) continue;
-    if (next.length >= BACKENDS_PER_POOL_MAX) break;
-    next.push({ name, address, weight, state: 'active', leaves: false });
+  const places = new Set(next.map(placeOf));
+  for (const one of sorted(found)) {
+    const { name, address, port, weight = WEIGHT, draining } = one;
+    // One that drains already is of no use to a group that never had it.
+    if (draining === true || names.has(name) || places.has(placeOf(one)) || !holds(name)) continue;
+    if (next.length >= GROUP_KINDS[kind].most) break;
+    const where = port === undefined ? { address } : { address, port };
+    next.push({ name, ...where, weight, state: 'active', leaves: false });
     changes.push(`${name} joins`);
   }
   return { next: changes.length === 0 ? inForce : next, changes };
 }
 
-function sorted(found: readonly FoundBackend[]): FoundBackend[] {
+function sorted(found: readonly Found[]): Found[] {
   return [...found].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 /**
  * What of a change would take away more than it may; undefined when it may come.
- * @param recent the states of the last settle time: from each of them so many may have gone
+ * @param recent the states of that time: from each of them so many may have gone
  */
 export function tooMuch(
+  kind: GroupKind,
   before: readonly Standing[],
   next: readonly Standing[],
   recent: readonly ReadonlySet<string>[],
-  { minBackends, maxRemove }: DiscoverLimits,
+  { least, maxRemove }: DiscoverLimits,
 ): Alarm | undefined {
   const present = presentNames(next);
   const losing = [...presentNames(before)].filter((name) => !present.has(name)).sort();
   if (losing.length === 0) return undefined;
+  const { least: field, window } = GROUP_KINDS[kind];
   const who = `${listed(losing, NAMED)} ${losing.length === 1 ? 'is' : 'are'} gone in it`;
   const active = activeNames(next);
-  if (active.size < minBackends && [...activeNames(before)].some((name) => !active.has(name)))
+  if (active.size < least && [...activeNames(before)].some((name) => !active.has(name)))
     return {
       kind: 'too_few',
-      text: `${who}, which leaves ${active.size} active; min_backends is ${minBackends}; nobody was taken away`,
+      text: `${who}, which leaves ${active.size} active; ${field} is ${least}; nobody was taken away`,
     };
   for (const state of recent) {
     const lost = [...state].filter((name) => !present.has(name)).length;
@@ -171,32 +183,22 @@ export function tooMuch(
     if (lost > most)
       return {
         kind: 'too_many',
-        text: `${who}: ${lost} of ${state.size} within the settle time; max_remove lets ${most} go; nobody was taken away`,
+        text: `${who}: ${lost} of ${state.size} within the ${window}; max_remove lets ${most} go; nobody was taken away`,
       };
   }
   return undefined;
 }
 
-/** One may always go, or small pools would never change. */
+/** One may always go, or small groups would never change. */
 function mayGo(of: number, share: number): number {
   return share === 0 ? 0 : Math.max(1, Math.floor(of * share));
 }
 
 /** Whom the source has not taken away, as far as it was believed. */
-export function presentNames(backends: readonly Standing[]): Set<string> {
-  return new Set(backends.flatMap(({ name, leaves }) => (leaves ? [] : [name])));
+export function presentNames(members: readonly Standing[]): Set<string> {
+  return new Set(members.flatMap(({ name, leaves }) => (leaves ? [] : [name])));
 }
 
-function activeNames(backends: readonly Standing[]): Set<string> {
-  return new Set(backends.flatMap(({ name, state }) => (state === 'active' ? [name] : [])));
-}
-
-export function standingOf(backends: readonly BackendConfig[]): Standing[] {
-  return backends.map(({ name, address, weight, state, leaves = false }) => ({
-    name,
-    address: address.text,
-    weight,
-    state,
-    leaves,
-  }));
+function activeNames(members: readonly Standing[]): Set<string> {
+  return new Set(members.flatMap(({ name, state }) => (state === 'active' ? [name] : [])));
 }

@@ -1,10 +1,10 @@
 /**
- * Which backends the pools had, less those that were leaving, at any moment of the last settle time, by what this process has seen. After
- * a restart it begins with what is in force then.
+ * Which members the groups had, less those that were leaving, at any moment of the last settle time or drain deadline, by what this process
+ * has seen. After a restart it begins with what is in force then.
  */
-import type { Standing } from '../config/edit/found.js';
-import type { PoolConfig } from '../config/types.js';
-import { presentNames, standingOf } from './decide.js';
+import type { GroupKey } from '../config/discover/kinds.js';
+import { presentNames } from './decide.js';
+import type { Group } from './groups.js';
 
 interface Seen {
   readonly atMs: number;
@@ -13,7 +13,7 @@ interface Seen {
 
 export class RecentStates {
   readonly #now: () => number;
-  readonly #pools = new Map<string, Seen[]>();
+  readonly #groups = new Map<GroupKey, Seen[]>();
 
   /** @param now milliseconds of a clock that only rises */
   constructor(now: () => number = () => performance.now()) {
@@ -21,33 +21,25 @@ export class RecentStates {
   }
 
   /** What is in force from now on. */
-  saw(pools: readonly PoolConfig[]): void {
-    for (const { name, backends, backendsFrom } of pools)
-      if (backendsFrom !== undefined) this.sawPool(name, standingOf(backends));
+  saw(groups: readonly Pick<Group, 'key' | 'members'>[]): void {
+    for (const { key, members } of groups) {
+      const names = presentNames(members);
+      const seen = this.#groups.get(key) ?? [];
+      const last = seen.at(-1);
+      if (last === undefined || !isSame(last.names, names))
+        this.#groups.set(key, [...seen, { atMs: this.#now(), names }]);
+    }
   }
 
-  sawPool(pool: string, backends: readonly Standing[]): void {
-    const names = presentNames(backends);
-    const seen = this.#pools.get(pool) ?? [];
-    const last = seen.at(-1);
-    if (last !== undefined && isSame(last.names, names)) return;
-    this.#pools.set(pool, [...seen, { atMs: this.#now(), names }]);
-  }
-
-  /** The states of a pool that were in force at any moment of so long; what is older is forgotten. */
-  of(pool: string, windowMs: number): readonly ReadonlySet<string>[] {
-    const seen = this.#pools.get(pool) ?? [];
+  /** The states of a group that were in force at any moment of its window; what is older is forgotten. */
+  of({ key, windowMs }: Pick<Group, 'key' | 'windowMs'>): readonly ReadonlySet<string>[] {
+    const seen = this.#groups.get(key) ?? [];
     const sinceMs = this.#now() - windowMs;
     // The last one before that moment was still in force at it.
     const first = seen.findLastIndex(({ atMs }) => atMs <= sinceMs);
     if (first > 0) seen.splice(0, first);
     return seen.map(({ names }) => names);
   }
-}
-
-/** For how long what was taken away counts together. */
-export function windowOf({ settleMs, backendsFrom }: PoolConfig): number {
-  return Math.max(settleMs, backendsFrom?.debounceMs ?? 0);
 }
 
 function isSame(some: ReadonlySet<string>, others: ReadonlySet<string>): boolean {

@@ -1,8 +1,7 @@
-/** Asks the source of one pool again and again, and keeps what it said last. */
-import type { BackendsFrom } from '../config/types.js';
+/** Asks one source again and again, and keeps what it said last. */
 import { reasonOf } from '../core/reason.js';
 import { Rerun } from '../core/rerun.js';
-import type { FoundBackend, Source } from './answer.js';
+import type { Found, Source } from './answer.js';
 import { Debounce } from './debounce.js';
 
 /** After a failure. */
@@ -12,8 +11,8 @@ const GATHER_MS = 50;
 
 export interface SourceWatchOptions {
   readonly source: Source;
-  readonly config: BackendsFrom;
-  /** Names that the pool has. */
+  readonly debounceMs: number;
+  /** Names that the group has. */
   readonly known: () => Iterable<string>;
   /** There is an answer, or a failure. */
   readonly heard: () => void;
@@ -27,13 +26,13 @@ export class SourceWatch {
   readonly #asks = new Rerun(() => this.#ask());
   readonly #unwatch: () => void;
   #timer: NodeJS.Timeout | undefined;
-  #found: readonly FoundBackend[] | undefined;
+  #found: readonly Found[] | undefined;
   #failure: string | undefined;
   #answeredAt: Date | undefined;
 
   constructor(options: SourceWatchOptions) {
     this.#options = options;
-    this.#debounce = new Debounce(options.config.debounceMs);
+    this.#debounce = new Debounce(options.debounceMs);
     this.#unwatch = options.source.watch?.(() => this.#arm(GATHER_MS)) ?? (() => undefined);
     void this.#asks.ask();
   }
@@ -43,7 +42,7 @@ export class SourceWatch {
   }
 
   /** The last answer, whatever came after it. */
-  get found(): readonly FoundBackend[] | undefined {
+  get found(): readonly Found[] | undefined {
     return this.#found;
   }
 
@@ -80,10 +79,10 @@ export class SourceWatch {
       const answer = await source.ask(this.#abort.signal);
       if (this.#abort.signal.aborted) return;
       againMs = answer.againMs;
-      this.#found = answer.backends;
+      this.#found = answer.found;
       this.#failure = undefined;
       this.#answeredAt = new Date();
-      this.#debounce.heard(answer.backends, known(), now());
+      this.#debounce.heard(answer.found, known(), now());
     } catch (error) {
       if (this.#abort.signal.aborted) return;
       this.#failure = reasonOf(error);

@@ -8,7 +8,7 @@ import type { RevisionText } from '../config/load.js';
 import { RecentStates } from '../discover/recent.js';
 import { knownStanding, NOTHING_IN_FORCE, type Standing, signedStanding, standingOf } from './head.js';
 import { BadRecord, peeked, signerOf } from './record.js';
-import { type InForce, poolsIn } from './records.js';
+import { groupsIn, type InForce } from './records.js';
 import type { Known, Signer } from './revisions.js';
 
 export class Own {
@@ -54,7 +54,7 @@ export class Own {
   }
 
   #saw({ text }: RevisionText): void {
-    if (mentionsDiscovery(text)) this.recent.saw(poolsIn(text));
+    if (mentionsDiscovery(text)) this.recent.saw(groupsIn(text));
   }
 }
 

@@ -4,20 +4,22 @@
  * A record of a node is judged by the last record of the operator that it stands upon (`base`), not by the one before it: so however many of
  * them follow each other, none can differ from what the operator signed in anything but
  *
- *   the backends of pools with `backends_from`, at addresses within `allowed_addresses`, and not fewer active ones than `min_backends`
+ *   the backends of pools with `backends_from`, at addresses within `allowed_addresses`, and not fewer active ones than `min_backends`;
+ *   the servers of upstreams with `servers_from` in the same way
  *
  * and a member that is at the head of the fleet also compares it with what it has had in force within the settle time (`max_remove`). So a
  * node that somebody has captured can change nothing else, and an older config of the operator's cannot be brought back by it.
  */
 import { isDeepStrictEqual } from 'node:util';
+import { GROUP_KINDS } from '../config/discover/kinds.js';
 import { ConfigDocument } from '../config/document.js';
-import type { Standing } from '../config/edit/found.js';
+import { groupIn } from '../config/edit/found.js';
 import { ConfigError } from '../config/error.js';
 import { parseConfig } from '../config/load.js';
-import type { LoadedConfig, PoolConfig } from '../config/types.js';
-import { isRecord } from '../core/is-record.js';
-import { isAllowed, standingOf, tooMuch } from '../discover/decide.js';
-import { type RecentStates, windowOf } from '../discover/recent.js';
+import type { LoadedConfig } from '../config/types.js';
+import { isAllowed, tooMuch } from '../discover/decide.js';
+import { type Group, groupsOf } from '../discover/groups.js';
+import type { RecentStates } from '../discover/recent.js';
 import { textOf } from './blob.js';
 import { revisionPlace } from './places.js';
 import {
@@ -129,67 +131,83 @@ function parsed(text: string): Parsed {
 
 /** @throws BadRecord when more has changed than what may be found */
 function requireOnlyFound(base: Parsed, next: Parsed): void {
-  const found = base.config.pools.filter(({ backendsFrom }) => backendsFrom !== undefined);
-  const names = found.map(({ name }) => name);
-  if (!isDeepStrictEqual(withoutBackends(base.value, names), withoutBackends(next.value, names)))
+  const found = groupsOf(base.config);
+  if (!isDeepStrictEqual(withoutMembers(base.value, found), withoutMembers(next.value, found)))
     throw new BadRecord(
-      'a node has signed it, and it changes more than the backends of pools with backends_from',
+      'a node has signed it, and it changes more than the backends of pools with backends_from and the servers of upstreams with servers_from',
     );
-  for (const pool of found) requireFound(pool, next.config.pools.find(({ name }) => name === pool.name)!);
+  const after = new Map(groupsOf(next.config).map((group) => [group.key, group]));
+  for (const group of found) requireFound(group, after.get(group.key)!);
+  requireSameKinds(base.config, next.config);
 }
 
-function withoutBackends(value: unknown, names: readonly string[]): unknown {
+function withoutMembers(value: unknown, groups: readonly Group[]): unknown {
   const copy = structuredClone(value);
-  if (isRecord(copy) && isRecord(copy['pools']))
-    for (const name of names) {
-      const pool = copy['pools'][name];
-      if (isRecord(pool)) delete pool['backends'];
-    }
+  for (const { key, kind } of groups) delete groupIn(copy, key)?.[GROUP_KINDS[kind].list];
   return copy;
 }
 
 /** @param was as the operator signed it @throws BadRecord */
-function requireFound(was: PoolConfig, is: PoolConfig): void {
-  const { allowedAddresses, minBackends } = was.backendsFrom!;
-  const before = new Map(was.backends.map((one) => [`${one.name} ${one.address.text}`, one]));
-  const wrong = (why: string): BadRecord => new BadRecord(`pool ${was.name}: ${why}`);
-  for (const { name, address, agent, id, state } of is.backends) {
-    const known = before.get(`${name} ${address.text}`);
-    if (known === undefined) {
-      if (!isAllowed(address.text, allowedAddresses))
-        throw wrong(`${name} (${address.text}) is outside of allowed_addresses`);
-      if (!agent) throw wrong(`${name} is without an agent, which no source says`);
-      continue;
-    }
-    if (known.agent !== agent || known.id !== id) throw wrong(`${name} has another id or agent`);
-    if (known.state === 'draining' && known.leaves !== true && state === 'active')
-      throw wrong(`${name} does not drain any more, and the operator drains it`);
+function requireFound(was: Group, is: Group): void {
+  const { allowedAddresses, least } = was.from;
+  const { one, least: field } = GROUP_KINDS[was.kind];
+  const before = new Map(was.members.map((each) => [placeOf(each), each]));
+  for (const each of is.members) {
+    const known = before.get(placeOf(each));
+    if (known === undefined && !isAllowed(each.address, allowedAddresses))
+      throw wrong(was, `${each.name} (${each.address}) is outside of allowed_addresses`);
+    if (known?.state === 'draining' && !known.leaves && each.state === 'active')
+      throw wrong(was, `${each.name} does not drain any more, and the operator drains it`);
   }
-  const least = Math.min(minBackends, activeOf(was));
-  if (activeOf(is) < least)
-    throw wrong(`${activeOf(is)} active backends are left; min_backends is ${minBackends}`);
+  if (activeOf(is) < Math.min(least, activeOf(was)))
+    throw wrong(was, `${activeOf(is)} active ${one}s are left; ${field} is ${least}`);
 }
 
-function activeOf({ backends }: PoolConfig): number {
-  return backends.filter(({ state }) => state === 'active').length;
+/** What no source says of a backend. @throws BadRecord */
+function requireSameKinds(base: LoadedConfig<'pools'>, next: LoadedConfig<'pools'>): void {
+  for (const { name: pool, backends, backendsFrom } of next.pools) {
+    if (backendsFrom === undefined) continue;
+    const was = base.pools.find(({ name }) => name === pool)?.backends ?? [];
+    const before = new Map(was.map((each) => [`${each.name} ${each.address.text}`, each]));
+    for (const { name, address, agent, id } of backends) {
+      const known = before.get(`${name} ${address.text}`);
+      if (known === undefined ? !agent : known.agent !== agent || known.id !== id)
+        throw new BadRecord(
+          known === undefined
+            ? `pool ${pool}: ${name} is without an agent, which no source says`
+            : `pool ${pool}: ${name} has another id or agent`,
+        );
+    }
+  }
+}
+
+function wrong({ key }: Group, why: string): BadRecord {
+  return new BadRecord(`${key}: ${why}`);
+}
+
+function placeOf({ name, address, port }: Group['members'][number]): string {
+  return `${name} ${address} ${port ?? ''}`;
+}
+
+function activeOf({ members }: Group): number {
+  return members.filter(({ state }) => state === 'active').length;
 }
 
 /** @throws BadRecord when more goes at once than may */
 function requireFew({ text, recent, awayMs }: InForce, is: LoadedConfig<'pools'>): void {
-  for (const pool of poolsIn(text)) {
-    const next = is.pools.find(({ name }) => name === pool.name);
-    if (pool.backendsFrom === undefined || next === undefined || awayMs > windowOf(pool)) continue;
-    const states = recent.of(pool.name, windowOf(pool));
-    const before: readonly Standing[] = standingOf(pool.backends);
-    const excess = tooMuch(before, standingOf(next.backends), states, pool.backendsFrom);
-    if (excess !== undefined) throw new BadRecord(`pool ${pool.name}: ${excess.text}`);
+  const after = new Map(groupsOf(is).map((group) => [group.key, group]));
+  for (const group of groupsIn(text)) {
+    const next = after.get(group.key);
+    if (next === undefined || awayMs > group.windowMs) continue;
+    const excess = tooMuch(group.kind, group.members, next.members, recent.of(group), group.from);
+    if (excess !== undefined) throw wrong(group, excess.text);
   }
 }
 
-/** Of a text that may be none. */
-export function poolsIn(text: string): readonly PoolConfig[] {
+/** What sources fill, of a text that may be none. */
+export function groupsIn(text: string): readonly Group[] {
   try {
-    return parsed(text).config.pools;
+    return groupsOf(parsed(text).config);
   } catch (error) {
     if (error instanceof BadRecord) return [];
     throw error;

@@ -5,6 +5,7 @@ import {
   FLEET_KEYS_MAX,
   FLEET_MESSAGE_CHARS_MAX,
   FLEET_RECORD_BYTES_MAX,
+  L7_UPSTREAMS_MAX,
   POOLS_MAX,
 } from '../core/limits.js';
 import { printableLines } from '../core/printable.js';
@@ -65,21 +66,23 @@ export type Active = z.output<typeof active>;
 const intent = z.strictObject({ record: z.string().max(2 * FLEET_RECORD_BYTES_MAX) });
 export type Intent = z.output<typeof intent>;
 
-/** Of the node that asks the sources of backends. */
+/** Of the node that asks the sources. */
 const discovery = z.strictObject({
   node: words,
   pools: z
     .array(
       z.strictObject({
-        pool: words,
+        pool: words.optional(),
+        upstream: words.optional(),
         source: words,
         answeredAt: z.iso.datetime().nullable(),
-        backends: number.nullable(),
+        backends: number.nullable().optional(),
+        servers: number.nullable().optional(),
         alarm: z.strictObject({ kind: words, text: words, since: z.iso.datetime() }).optional(),
         waits: z.array(words).max(FLEET_MESSAGE_CHARS_MAX).optional(),
       }),
     )
-    .max(POOLS_MAX),
+    .max(POOLS_MAX + L7_UPSTREAMS_MAX),
 });
 export type SaidOfSources = z.output<typeof discovery>;
 

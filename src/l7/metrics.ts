@@ -4,6 +4,7 @@
  */
 import type { L7Config } from '../config/l7/types.js';
 import { AnyhopError } from '../core/errors.js';
+import { upstreamSourceTable } from '../metrics/discovery.js';
 import { reloadTable } from '../metrics/reloads.js';
 import { info, type MetricTable, single, states } from '../metrics/table.js';
 import type { Stage } from './drain.js';
@@ -39,6 +40,7 @@ export async function l7Tables(observed: Observed): Promise<readonly MetricTable
     info('anyhop_l7_haproxy_info', haproxyInfo === undefined ? [] : [[haproxyInfo.version]]),
     states('anyhop_l7_stage', STAGES, [{ labels: [], state: drains.stage }]),
     ofCertificates(observed),
+    upstreamSourceTable(observed.discovery()),
     ...(watch.last === undefined ? [] : ofStatistics(inputs.config, watch.last, observed)),
   ];
 }

@@ -1,4 +1,5 @@
 /** What a proxy host says of itself: its status, and whether it is well. */
+import type { DiscoveryStatus } from '../api/status.js';
 import type { L7Config } from '../config/l7/types.js';
 import { AnyhopError } from '../core/errors.js';
 import { VERSION } from '../core/version.js';
@@ -17,6 +18,8 @@ export interface Observed {
   readonly watch: StatsWatch;
   readonly drains: DrainLoop;
   readonly startedAt: Date;
+  /** Sources of servers that are asked here. */
+  readonly discovery: () => readonly DiscoveryStatus[];
 }
 
 /** Not well: HAProxy takes no connections although forwarders may send some, or no upstream has a server for them. */
@@ -56,6 +59,7 @@ export async function statusOf(observed: Observed): Promise<L7Status> {
   const { stats, info, oldWorkers } = await figures(tier);
   const { lastReload, inputs, config } = tier;
   const drain = drains.status(info?.connections);
+  const discovery = observed.discovery();
   return {
     version: VERSION,
     startedAt: startedAt.toISOString(),
@@ -73,6 +77,7 @@ export async function statusOf(observed: Observed): Promise<L7Status> {
     ...(drain !== undefined && { drain }),
     drainDeadlineMs: config.l7.drainDeadlineMs,
     health: healthOf(observed),
+    ...(discovery.length > 0 && { discovery }),
     frontends: frontendsOf(inputs.config, stats),
     upstreams: upstreamsOf(inputs.config, stats, watch.down),
     certificates: certificatesOf(tier, new Date()),

@@ -10,6 +10,7 @@
  */
 import { ControlError } from '../api/api.js';
 import { serveControl } from '../api/server.js';
+import type { DiscoveryStatus } from '../api/status.js';
 import { logWarnings } from '../config/error.js';
 import type { LoadedConfig } from '../config/types.js';
 import { EXIT } from '../core/errors.js';
@@ -17,7 +18,7 @@ import { Hangups } from '../core/hangups.js';
 import type { Logger } from '../core/log.js';
 import { reasonOf } from '../core/reason.js';
 import { Listener } from '../web/listener.js';
-import { type L7Actions, l7Routes } from './api.js';
+import { type L7Actions, l7Routes, type ServerTarget } from './api.js';
 import { CertificateWatch } from './certificate-watch.js';
 import { DrainLoop } from './drain-loop.js';
 import { HealthAnswers } from './health-answer.js';
@@ -29,27 +30,38 @@ import { type StopSignal, StopSignals } from './stop-signals.js';
 import { Tier } from './tier.js';
 import { StatsWatch } from './watch.js';
 
-/** What a fleet does with a proxy host that serves. */
+/** What those do with a proxy host that serves who have its config from elsewhere: its fleet, or sources of servers. */
 export interface TierActions {
+  /** In force. */
+  config(): LoadedConfig<'l7'>;
   /** Whether HAProxy and this host would take a config. @throws ConfigError, AnyhopError, ControlError when not */
   prepare(config: LoadedConfig<'l7'>): Promise<void>;
   /** Puts what `load` reads in force. @throws as `prepare`; what was in force stays */
   take(load: () => LoadedConfig<'l7'>): Promise<void>;
   /** Why it has no server for a request, or HAProxy does not serve; undefined when all is well. */
   notReady(): string | undefined;
+  /** Requests that HAProxy has at a server, by a look at it after `sinceMs`; undefined before one. */
+  sessionsOf(server: ServerTarget, sinceMs: number): number | undefined;
+}
+
+export interface TierUser {
+  /** Called when it serves. */
+  readonly serves?: (actions: TierActions) => void;
+  /** What sources of servers say that are asked here. */
+  readonly discovery?: () => readonly DiscoveryStatus[];
 }
 
 /**
  * Runs until a signal.
  * @param load reads the config, also for a reload
- * @param serves called when it serves
+ * @param user whoever has to do with it
  * @returns the exit code
  * @throws ConfigError, AnyhopError when it cannot start
  */
 export async function runL7(
   load: () => LoadedConfig<'l7'>,
   log: Logger,
-  serves: (actions: TierActions) => void = () => undefined,
+  user: TierUser = {},
 ): Promise<number> {
   // Before anything else: a SIGHUP that comes while it starts must not end it.
   const hangups = new Hangups();
@@ -57,7 +69,7 @@ export async function runL7(
   // While this host is drained, nothing else would keep this process.
   const alive = setInterval(() => undefined, ALIVE_MS);
   try {
-    return await runUntil(signals, hangups, load, log, serves);
+    return await runUntil(signals, hangups, load, log, user);
   } finally {
     clearInterval(alive);
   }
@@ -70,7 +82,7 @@ async function runUntil(
   hangups: Hangups,
   load: () => LoadedConfig<'l7'>,
   log: Logger,
-  serves: (actions: TierActions) => void,
+  { serves, discovery = () => [] }: TierUser,
 ): Promise<number> {
   const config = load();
   logWarnings(config.warnings, log);
@@ -87,16 +99,18 @@ async function runUntil(
   );
   try {
     const tier = await Tier.start({ load, config, log });
-    running = new Running(tier, log);
+    running = new Running(tier, discovery, log);
     hangups.handle(async () => {
       await tier.reload().catch(() => undefined); // logged
     });
     sayReady(config, log);
     const serving = running;
-    serves({
+    serves?.({
+      config: () => tier.config,
       prepare: (next) => tier.prepare(next),
       take: async (read) => void (await tier.reload(read)),
       notReady: () => serving.notReady(),
+      sessionsOf: (server, sinceMs) => serving.sessionsOf(server, sinceMs),
     });
     return await running.end(await signals.next(), signals);
   } finally {
@@ -124,12 +138,12 @@ class Running {
   readonly #listener: Listener;
   #isEnding = false;
 
-  constructor(tier: Tier, log: Logger) {
+  constructor(tier: Tier, discovery: Observed['discovery'], log: Logger) {
     const locals = new Locals(() => tier.config);
     const watch = new StatsWatch(tier, log);
     const drains = new DrainLoop(tier, () => locals.now(), log);
     this.#log = log;
-    this.#observed = { tier, watch, drains, startedAt: new Date() };
+    this.#observed = { tier, watch, drains, discovery, startedAt: new Date() };
     this.#health = new HealthAnswers({
       config: () => tier.config,
       locals: () => locals.now(),
@@ -162,6 +176,10 @@ class Running {
   notReady(): string | undefined {
     const health = healthOf(this.#observed);
     return health.ok ? undefined : health.why;
+  }
+
+  sessionsOf(server: ServerTarget, sinceMs: number): number | undefined {
+    return this.#observed.watch.sessionsOf(server, sinceMs);
   }
 
   /** Ends HAProxy as the signal says; a second signal ends it at once. @returns the exit code */

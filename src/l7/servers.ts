@@ -40,7 +40,7 @@ export function override(
   return stillNeeded(new Map(overrides).set(key, { ...overrides.get(key), ...patch }), config);
 }
 
-/** Without what the config says as well, and without servers that it does not have. */
+/** Without what the config says as well, unless discovery says it, which may end; and without servers that it does not have. */
 export function stillNeeded(overrides: ServerOverrides, config: L7Config): ServerOverrides {
   const needed = new Map<string, ServerPatch>();
   for (const { name, servers } of config.upstreams) {
@@ -49,7 +49,8 @@ export function stillNeeded(overrides: ServerOverrides, config: L7Config): Serve
       const said = overrides.get(key);
       if (said === undefined) continue;
       const left: ServerPatch = {
-        ...(said.state !== undefined && said.state !== server.state && { state: said.state }),
+        ...(said.state !== undefined &&
+          (said.state !== server.state || server.leaves === true) && { state: said.state }),
         ...(said.weight !== undefined && said.weight !== server.weight && { weight: said.weight }),
       };
       if (Object.keys(left).length > 0) needed.set(key, left);

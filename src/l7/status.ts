@@ -1,4 +1,5 @@
 /** The status of a proxy host, as `anyhop l7 status` shows it: plain JSON. Names are stable; more may be added. */
+import type { DiscoveryStatus } from '../api/status.js';
 import type { Applied } from './api.js';
 import type { Expiry } from './certificate-expiry.js';
 import type { Stage } from './drain.js';
@@ -23,6 +24,8 @@ export interface L7Status {
   readonly drainDeadlineMs: number;
   /** As the health check of the pool hears it. */
   readonly health: { readonly ok: boolean; readonly why?: string };
+  /** What sources of servers say; absent where this host asks none. */
+  readonly discovery?: readonly DiscoveryStatus[];
   readonly frontends: readonly FrontendStatus[];
   readonly upstreams: readonly UpstreamStatus[];
   readonly certificates: readonly CertificateStatus[];

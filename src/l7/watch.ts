@@ -6,6 +6,7 @@ import type { L7Upstream } from '../config/l7/types.js';
 import { AnyhopError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
 import { printable } from '../core/printable.js';
+import type { ServerTarget } from './api.js';
 import { type Down, type DownServers, downNow } from './down.js';
 import type { HaproxyDaemon } from './haproxy/haproxy.js';
 import type { HaproxyStats, ServerStat } from './haproxy/stats.js';
@@ -20,6 +21,7 @@ const INTERVAL_MS_MAX = 10_000;
 const MS_PER_SERVER = 4;
 /** Backends whose servers are checked; the panic twins are not. */
 const CHECKED = 'u_';
+const PANIC = 'p_';
 
 export class StatsWatch {
   readonly #tier: Tier;
@@ -28,7 +30,9 @@ export class StatsWatch {
   /** By `upstream/server`. */
   #seen = new Map<string, Seen>();
   #down: DownServers = new Map();
-  #last: { readonly stats: HaproxyStats; readonly daemon: HaproxyDaemon } | undefined;
+  #last:
+    | { readonly stats: HaproxyStats; readonly daemon: HaproxyDaemon; readonly askedAtMs: number }
+    | undefined;
 
   constructor(tier: Tier, log: Logger) {
     this.#tier = tier;
@@ -44,6 +48,16 @@ export class StatsWatch {
   /** Of the HAProxy that runs now; undefined before the first look at it. */
   get last(): HaproxyStats | undefined {
     return this.#last?.daemon === this.#tier.haproxy ? this.#last?.stats : undefined;
+  }
+
+  /** Requests at a server, by the last look that began after a moment; undefined without one. */
+  sessionsOf({ upstream, server }: ServerTarget, sinceMs: number): number | undefined {
+    const { last } = this;
+    if (last === undefined || this.#last!.askedAtMs <= sinceMs) return undefined;
+    const parts = [`${CHECKED}${upstream}`, `${PANIC}${upstream}`];
+    return last.servers
+      .filter((stat) => stat.server === server && parts.includes(stat.backend))
+      .reduce((sum, { sessions }) => sum + (sessions.current ?? 0), 0);
   }
 
   get down(): DownServers {
@@ -66,8 +80,9 @@ export class StatsWatch {
     const daemon = this.#tier.haproxy;
     if (daemon === undefined) return;
     try {
+      const askedAtMs = performance.now();
       const stats = await daemon.stats();
-      this.#last = { stats, daemon };
+      this.#last = { stats, daemon, askedAtMs };
       await this.#judge(daemon, stats);
     } catch (error) {
       if (!(error instanceof AnyhopError)) throw error; // HAProxy reloads, ends or is down: others say so

@@ -14,6 +14,7 @@ import type { NodeConfig } from '../config/types.js';
 import { L, VERDICTS } from '../core/layout.gen.js';
 import type { Engine } from '../engine/contract.js';
 import { COUNTERS_PER_ENTRY } from '../forward/counters.js';
+import { poolSourceTable, upstreamSourceTable } from '../metrics/discovery.js';
 import { type Histogram, histogramColumn } from '../metrics/histogram.js';
 import { reloadTable } from '../metrics/reloads.js';
 import { info, type MetricTable, single, states } from '../metrics/table.js';
@@ -81,6 +82,7 @@ export class NodeMetrics {
     const running = forwarded();
     const views = this.#measures.views?.();
     const fleet = this.#measures.fleet?.();
+    const sources = this.#measures.discovery?.() ?? [];
     checks.keep(this.#measures.pools());
     return [
       single({ anyhop_ready: ready, anyhop_state_not_kept: unkept() !== undefined }),
@@ -92,7 +94,8 @@ export class NodeMetrics {
       },
       ...(views === undefined ? [] : [single({ anyhop_health_views: views })]),
       ...(fleet === undefined ? [] : [ofFleet(fleet)]),
-      ofDiscovery(this.#measures.discovery?.() ?? []),
+      poolSourceTable(sources),
+      upstreamSourceTable(sources),
       ...checks.tables(),
       ...(running === undefined ? [] : await this.#ofEngine(running)),
     ];
@@ -203,17 +206,4 @@ function ofFleet({ revision, revisionOfFleet, store }: FleetStatus): MetricTable
     anyhop_fleet_store_answered_timestamp_seconds:
       store.answeredAt === null ? 0 : Date.parse(store.answeredAt) / 1000,
   });
-}
-
-function ofDiscovery(pools: readonly DiscoveryStatus[]): MetricTable {
-  return {
-    rows: pools.map(({ pool }) => [pool]),
-    columns: {
-      anyhop_discovery_alarm: pools.map(({ alarm }) => Number(alarm !== undefined)),
-      anyhop_discovery_backends: pools.map(({ backends }) => backends ?? 0),
-      anyhop_discovery_answered_timestamp_seconds: pools.map(({ answeredAt }) =>
-        answeredAt === null ? 0 : Date.parse(answeredAt) / 1000,
-      ),
-    },
-  };
 }

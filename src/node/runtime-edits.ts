@@ -6,7 +6,7 @@
  *   file --taken--> base text --edits--> text in force --parse--> config in force
  */
 import { editedText } from '../config/edit/edit.js';
-import { type FoundPools, withFound } from '../config/edit/found.js';
+import { type FoundGroups, withFound } from '../config/edit/found.js';
 import type { RuntimeEdit } from '../config/edit/kept.js';
 import type { LoadedConfig, PoolConfig } from '../config/types.js';
 import { AnyhopError } from '../core/errors.js';
@@ -66,7 +66,7 @@ export class RuntimeEdits {
   }
 
   /** What is in force, with the backends that were found. @throws ConfigError where they cannot be written, or make it wrong */
-  withFound(found: FoundPools): ReadConfig {
+  withFound(found: FoundGroups): ReadConfig {
     const base = withFound(this.#base, this.#options.file, found);
     const { text, edits } = this.#applied(base, this.#edits);
     return { config: this.#options.parse(text), text, edited: { base, edits } };

@@ -2,12 +2,12 @@ import { deepEqual, equal, ok } from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import type { Standing } from '#anyhop/config/edit/found.js';
-import type { FoundBackend } from '#anyhop/discover/answer.js';
+import type { Found } from '#anyhop/discover/answer.js';
 import { type Decision, decide, isAllowed, presentNames, type Question } from '#anyhop/discover/decide.js';
 import { parsePrefix } from '#anyhop/packet/address.js';
 
 const ALLOWED = [parsePrefix('10.1.0.0/16')!];
-const LIMITS = { allowedAddresses: ALLOWED, minBackends: 2, maxRemove: 0.3 };
+const LIMITS = { allowedAddresses: ALLOWED, least: 2, maxRemove: 0.3 };
 
 function standing(number: number, more: Partial<Standing> = {}): Standing {
   return {
@@ -20,7 +20,7 @@ function standing(number: number, more: Partial<Standing> = {}): Standing {
   };
 }
 
-const found = (number: number, more: Partial<FoundBackend> = {}): FoundBackend => ({
+const found = (number: number, more: Partial<Found> = {}): Found => ({
   name: `web-${number}`,
   address: `10.1.0.${number}`,
   ...more,
@@ -33,6 +33,7 @@ const ALL = TEN.map((_, i) => found(i + 1));
 function ask(question: Partial<Question>): Decision {
   const { inForce = TEN } = question;
   return decide({
+    kind: 'pool',
     inForce,
     recent: [presentNames(inForce)],
     found: ALL,
@@ -160,6 +161,25 @@ describe('what an answer of a source changes', () => {
       ok(alarm.text.includes(words), alarm.text);
     });
 
+  test('servers of an upstream are told apart by their ports too, and have limits of their own', () => {
+    const server = (port: number): Standing => standing(1, { name: `api-${port}`, port });
+    const says = (port: number): Found => found(1, { name: `api-${port}`, port });
+    const inForce = [server(80), server(81)];
+    const question = { kind: 'upstream', inForce, recent: [presentNames(inForce)] } as const;
+    const joined = ask({ ...question, found: [says(80), says(81), says(82)] });
+    deepEqual(joined.next, [...inForce, server(82)]);
+    const moved = ask({
+      ...question,
+      inForce: joined.next,
+      found: [says(80), says(81), { ...says(82), port: 83 }],
+    });
+    deepEqual(moved.changes, ['api-82 drains']);
+    const few = ask({ ...question, found: [says(80)] });
+    ok(few.alarm?.text.includes('min_servers is 2'), few.alarm?.text);
+    const twice = ask({ ...question, found: [says(80), { ...says(80), name: 'other' }] });
+    ok(twice.alarm?.text.includes('the address 10.1.0.1 port 80 twice'), twice.alarm?.text);
+  });
+
   test('a name that does not hold still stays as it is', () => {
     const { changes } = ask({
       found: [...ALL.slice(2), found(11), found(12)],
@@ -191,7 +211,7 @@ describe('laws of what answers change', () => {
     })
     .map((members) => members.map(([n, more]) => standing(n, more)));
   const limits = fc
-    .record({ minBackends: fc.integer({ min: 1, max: 5 }), maxRemove: fc.constantFrom(0, 0.1, 0.3, 0.5, 1) })
+    .record({ least: fc.integer({ min: 1, max: 5 }), maxRemove: fc.constantFrom(0, 0.1, 0.3, 0.5, 1) })
     .map((some) => ({ ...LIMITS, ...some }));
   const drained = fc.func(fc.boolean());
   const holding = fc.oneof(
@@ -200,6 +220,7 @@ describe('laws of what answers change', () => {
   );
   const question = fc
     .record({
+      kind: fc.constant('pool' as const),
       inForce: pool,
       found: fc.oneof(answer, good),
       limits,
@@ -218,9 +239,9 @@ describe('laws of what answers change', () => {
   const active = (backends: readonly Standing[]) => backends.filter(({ state }) => state === 'active');
 
   test('nobody is taken away below min_backends', () => {
-    law(({ inForce, limits: { minBackends } }, { next }) => {
+    law(({ inForce, limits: { least } }, { next }) => {
       const after = new Set(active(next).map((one) => one.name));
-      return after.size >= minBackends || active(inForce).every((one) => after.has(one.name));
+      return after.size >= least || active(inForce).every((one) => after.has(one.name));
     });
   });
 

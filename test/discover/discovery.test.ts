@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type FoundPools, withFound } from '#anyhop/config/edit/found.js';
+import { type FoundGroups, withFound } from '#anyhop/config/edit/found.js';
 import { parseConfig } from '#anyhop/config/load.js';
-import type { PoolConfig } from '#anyhop/config/types.js';
 import { Discovery, type DiscoveryHost } from '#anyhop/discover/discovery.js';
+import { type Group, groupsOf } from '#anyhop/discover/groups.js';
 import { RecentStates } from '#anyhop/discover/recent.js';
 import { type Logged, recordingLog } from '../fleet/fleet.js';
 
@@ -55,15 +55,15 @@ class TextHost implements DiscoveryHost {
     this.text = text;
   }
 
-  pools(): readonly PoolConfig[] {
-    return parseConfig(this.text, 'anyhop.yaml', { role: 'pools' }).pools;
+  groups(): readonly Group[] {
+    return groupsOf(parseConfig(this.text, 'anyhop.yaml', { role: 'pools' }));
   }
 
-  isDrained(_pool: string, backend: string): boolean {
+  isDrained(_group: Group, backend: string): boolean {
     return this.drained.has(backend);
   }
 
-  async apply(found: FoundPools): Promise<readonly string[]> {
+  async apply(found: FoundGroups): Promise<readonly string[]> {
     if (this.refuses !== undefined) throw new Error(this.refuses);
     if (this.waits.length > 0) return this.waits;
     this.applied++;
@@ -186,7 +186,7 @@ describe('a pool whose backends come from a file', () => {
     const host = start(lines.replace('services:', `${web.replace('  web:', '  other:')}services:`));
     const apply = host.apply.bind(host);
     host.apply = async (found) => {
-      if (found.has('other')) throw new Error('no');
+      if (found.has('pool other')) throw new Error('no');
       return apply(found);
     };
     await until('web-4', () => host.entries().length === 7);

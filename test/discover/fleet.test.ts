@@ -38,7 +38,9 @@ describe('a revision that a node signs', { skip, timeout: TIMEOUT_MS }, () => {
   const TEN = Array.from({ length: 10 }, (_, i) => `{ name: web-${i + 1}, address: 10.1.0.${i + 1} }`);
   const gone = (entry: string): string => entry.replace(' }', ', state: draining, leaves: true }');
 
-  function text(entries: readonly string[], more = ''): string {
+  const SERVERS = [1, 2, 3].map((n) => `{ name: api-${n}, address: 10.2.0.${n}, port: 80 }`);
+
+  function text(entries: readonly string[], more = '', servers: readonly string[] = SERVERS): string {
     return `pools:
   web:
     settle_time: 1h
@@ -48,6 +50,12 @@ ${entries.map((entry) => `      - ${entry}`).join('\n')}
   other: { backends: [{ name: dns-1, address: 10.1.1.53 }] }
 services:
   - { name: web, vip: 203.0.113.10, protocol: tcp, port: 80, pool: web }
+l7:
+  frontends: { web: { services: [web], routes: [{ to: api }] } }
+  upstreams:
+    api:
+      servers_from: { file: /y, allowed_addresses: [10.2.0.0/16] }
+      servers: [${servers.join(', ')}]
 discover: { keys: { edge-1: "${key.publicBytes.toString('base64')}" } }
 ${more}`;
   }
@@ -117,17 +125,17 @@ ${more}`;
 
   test('is refused when it changes anything else', async () => {
     const now = edge.text()!;
-    await refuses(/more than the backends of pools with backends_from/, now.replace('dns-1', 'dns-2'));
+    await refuses(/more than the backends of pools with backends_from and/, now.replace('dns-1', 'dns-2'));
     await refuses(
-      /more than the backends of pools with backends_from/,
+      /more than the backends of pools with backends_from and/,
       now.replace('10.1.0.0/16', '10.0.0.0/8'),
     );
     await refuses(
-      /more than the backends of pools with backends_from/,
+      /more than the backends of pools with backends_from and/,
       `${now}agent: { forwarders: [192.0.2.0/24] }\n`,
     );
     await refuses(
-      /more than the backends of pools with backends_from/,
+      /more than the backends of pools with backends_from and/,
       now.replace('settle_time: 1h', 'settle_time: 1s'),
     );
     await refuses(
@@ -149,6 +157,32 @@ ${more}`;
     await refuses(
       /1 active backends are left; min_backends is 2/,
       text([...TEN.slice(0, 9).map(gone), TEN[9]!]),
+    );
+  });
+
+  test('is taken for servers of an upstream with a source, within its limits', async () => {
+    const now = edge.text()!;
+    const [first, second, third] = SERVERS as [string, string, string];
+    await refuses(
+      /upstream api: api-3 \(10\.1\.0\.3\) is outside of allowed_addresses/,
+      now.replace('10.2.0.3', '10.1.0.3'),
+    );
+    await refuses(
+      /upstream api: 1 active servers are left; min_servers is 2/,
+      now.replace(second, gone(second)).replace(third, gone(third)),
+    );
+    await refuses(
+      /more than the backends of pools with backends_from and/,
+      now.replace('      servers:', '      retries: 3\n      servers:'),
+    );
+    const four = now
+      .replace(third, `${third}, { name: api-4, address: 10.2.0.4, port: 81 }`)
+      .replace(first, gone(first));
+    await find(four);
+    assert.equal(edge.text(), four);
+    await refuses(
+      /upstream api: api-2 is gone in it: 2 of 3 within the drain deadline; max_remove lets 1 go/,
+      four.replace(second, gone(second)),
     );
   });
 

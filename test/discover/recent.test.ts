@@ -6,11 +6,14 @@ test('the states of a window are those in force at any moment of it', () => {
   let now = 0;
   const recent = new RecentStates(() => now);
   const saw = (...names: string[]): void =>
-    recent.sawPool(
-      'web',
-      names.map((name) => ({ name, address: '', weight: 1, state: 'active', leaves: false })),
-    );
-  const states = (ms: number) => recent.of('web', ms).map((names) => [...names].join(''));
+    recent.saw([
+      {
+        key: 'pool web',
+        members: names.map((name) => ({ name, address: '', weight: 1, state: 'active', leaves: false })),
+      },
+    ]);
+  const states = (ms: number) =>
+    recent.of({ key: 'pool web', windowMs: ms }).map((names) => [...names].join(''));
   saw('a', 'b');
   now = 10;
   saw('a', 'b');

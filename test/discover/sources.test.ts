@@ -8,8 +8,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import { parseConfig } from '#anyhop/config/load.js';
-import type { FoundBackend, Source } from '#anyhop/discover/answer.js';
-import { backendName } from '#anyhop/discover/names.js';
+import type { Found, Source } from '#anyhop/discover/answer.js';
+import { memberName } from '#anyhop/discover/names.js';
 import { sourceOf } from '#anyhop/discover/sources/sources.js';
 import { freePorts } from '../fleet/etcd.js';
 import { until } from '../fleet/fleet.js';
@@ -22,11 +22,27 @@ function source(from: object): Source {
     backends: [{ name: 'a', address: '10.0.0.1' }],
   };
   const { pools } = parseConfig(JSON.stringify({ pools: { web: pool } }), 'test', { role: 'pools' });
-  return sourceOf(pools[0]!.backendsFrom!);
+  return sourceOf('pool', pools[0]!.backendsFrom!);
 }
 
-const ask = async (one: Source): Promise<readonly FoundBackend[]> =>
-  (await one.ask(new AbortController().signal)).backends;
+/** The same for the servers of an upstream. */
+function serverSource(from: object): Source {
+  const servers_from = { ...from, allowed_addresses: ['10.0.0.0/8'] };
+  const servers = [{ name: 'a', address: '10.0.0.1', port: 80 }];
+  const config = {
+    pools: { web: { backends: [{ name: 'a', address: '10.0.0.1' }] } },
+    services: [{ name: 'api', vip: '203.0.113.10', protocol: 'tcp', port: 80, pool: 'web' }],
+    l7: {
+      frontends: { api: { services: ['api'], routes: [{ to: 'api' }] } },
+      upstreams: { api: { servers_from, servers } },
+    },
+  };
+  const { l7 } = parseConfig(JSON.stringify(config), 'test', { role: 'pools' });
+  return sourceOf('upstream', l7!.upstreams[0]!.serversFrom!);
+}
+
+const ask = async (one: Source): Promise<readonly Found[]> =>
+  (await one.ask(new AbortController().signal)).found;
 
 let directory: string;
 before(() => {
@@ -72,9 +88,9 @@ describe('SRV records of a real DNS server', { skip: isInstalled('gdnsd') ? fals
   });
 
   test('are backends by the addresses of the best priority, asked again when those are to be forgotten', async () => {
-    const { backends, againMs } = await srv().ask(new AbortController().signal);
+    const { found, againMs } = await srv().ask(new AbortController().signal);
     assert.deepEqual(
-      [...backends].sort((a, b) => (a.name < b.name ? -1 : 1)),
+      [...found].sort((a, b) => (a.name < b.name ? -1 : 1)),
       [
         { name: 'web-1.example.com', address: '10.1.0.1' },
         { name: 'web-2.example.com', address: '10.1.0.2' },
@@ -94,6 +110,22 @@ describe('SRV records of a real DNS server', { skip: isInstalled('gdnsd') ? fals
         { name: 'web-1.example.com-10-1-0-1', address: '10.1.0.1', weight: 5 },
         { name: 'web-1.example.com-10-1-0-3', address: '10.1.0.3', weight: 5 },
         { name: 'web-2.example.com', address: 'fd00::2', weight: 1 },
+      ],
+    );
+  });
+
+  test('are servers with the ports of the records, one for each port of a host', async () => {
+    zone(
+      '_web._tcp SRV 10 5 80 web-1\n_web._tcp SRV 10 5 81 web-1\n_web._tcp SRV 10 5 82 web-2\nweb-1 A 10.1.0.1\nweb-2 A 10.1.0.2\n',
+    );
+    reload();
+    const from = { dns_srv: { name: '_web._tcp.example.com', server: `127.0.0.1:${port}` } };
+    assert.deepEqual(
+      [...(await ask(serverSource(from)))].sort((a, b) => (a.name < b.name ? -1 : 1)),
+      [
+        { name: 'web-1.example.com-80', address: '10.1.0.1', port: 80 },
+        { name: 'web-1.example.com-81', address: '10.1.0.1', port: 81 },
+        { name: 'web-2.example.com', address: '10.1.0.2', port: 82 },
       ],
     );
   });
@@ -212,7 +244,7 @@ describe('sources over HTTP', () => {
       assert.deepEqual(await ask(one), [
         { name: 'n1', address: '10.1.0.1', weight: 1 },
         { name: 'n2', address: '10.9.0.1', weight: 3 },
-        { name: backendName('n2-web/b'), address: '10.1.0.3', weight: 1 },
+        { name: memberName('n2-web/b'), address: '10.1.0.3', weight: 1 },
       ]);
     }
     assert.deepEqual(
@@ -282,9 +314,68 @@ describe('sources over HTTP', () => {
   });
 });
 
+describe('servers of an upstream', () => {
+  test('have the port of the list, or the one of the config, and backends have none', async () => {
+    const file = join(directory, 'api.yaml');
+    writeFileSync(
+      file,
+      '- { name: a, address: 10.1.0.1, port: 81 }\n- { name: b, address: 10.1.0.2, weight: 256 }\n',
+    );
+    assert.deepEqual(await ask(serverSource({ file, port: 80 })), [
+      { name: 'a', address: '10.1.0.1', port: 81 },
+      { name: 'b', address: '10.1.0.2', weight: 256, port: 80 },
+    ]);
+    await assert.rejects(ask(serverSource({ file })), {
+      message: `${file} b: the source says no port; set servers_from.port`,
+    });
+    await assert.rejects(ask(source({ file })), { message: `${file} [0]: has the unknown key port` });
+    writeFileSync(file, '- { name: b, address: 10.1.0.2, port: 80, weight: 257 }\n');
+    await assert.rejects(ask(serverSource({ file })), /\[0\]\.weight: expected a whole number, 0 to 256$/);
+  });
+
+  test('have the port of their instance in Consul, and of their slice in Kubernetes', async () => {
+    let body: unknown;
+    const server = createServer((_, response) => void response.end(JSON.stringify(body)));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    try {
+      const node = { Node: 'n1', Address: '10.1.0.1' };
+      body = [
+        {
+          Node: node,
+          Service: { ID: 'api', Service: 'api', Address: '', Port: 81, Weights: { Passing: 999 } },
+        },
+      ];
+      assert.deepEqual(await ask(serverSource({ consul: { url, service: 'api' } })), [
+        { name: 'n1', address: '10.1.0.1', port: 81, weight: 256 },
+      ]);
+      const ports = [
+        { name: 'http', port: 80, protocol: 'TCP' },
+        { name: 'metrics', port: 9090, protocol: 'TCP' },
+        { name: 'dns', port: 53, protocol: 'UDP' },
+      ];
+      body = {
+        metadata: {},
+        items: [{ addressType: 'IPv4', endpoints: [{ addresses: ['10.1.0.1'] }], ports }],
+      };
+      const service = { url, namespace: 'default', service: 'api' };
+      await assert.rejects(
+        ask(serverSource({ kubernetes: service })),
+        /the service has the ports http, metrics; set kubernetes\.port to the name of one$/,
+      );
+      assert.deepEqual(await ask(serverSource({ kubernetes: { ...service, port: 'http' } })), [
+        { name: '10.1.0.1', address: '10.1.0.1', port: 80, draining: false },
+      ]);
+    } finally {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    }
+  });
+});
+
 test('names of elsewhere become names of backends, different ones different names', () => {
   const long = 'x'.repeat(80);
-  const names = ['web-1', 'a/b', 'a:b', '_x', long, `${long}y`].map(backendName);
+  const names = ['web-1', 'a/b', 'a:b', '_x', long, `${long}y`].map(memberName);
   assert.equal(new Set(names).size, names.length);
   for (const name of names) assert.match(name, /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/);
   assert.equal(names[0], 'web-1');

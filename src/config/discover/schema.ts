@@ -1,7 +1,9 @@
-/** The schema of `backends_from` of a pool and of the section `discover`: where backends come from, and whose word on them is taken. */
+/**
+ * The schema of `backends_from` of a pool, of `servers_from` of an upstream, and of the section `discover`: where backends and servers come
+ * from, and whose word on them is taken.
+ */
 import * as z from 'zod';
 import {
-  BACKENDS_PER_POOL_MAX,
   DISCOVER_DEBOUNCE_MS_DEFAULT,
   DISCOVER_DEBOUNCE_MS_MAX,
   DISCOVER_EVERY_MS_MAX,
@@ -9,7 +11,7 @@ import {
   DISCOVER_HTTP_MS_DEFAULT,
   DISCOVER_KUBERNETES_MS_DEFAULT,
   DISCOVER_MAX_REMOVE_DEFAULT,
-  DISCOVER_MIN_BACKENDS_DEFAULT,
+  DISCOVER_MIN_DEFAULT,
   DISCOVER_TIMEOUT_MS_DEFAULT,
   DISCOVER_TIMEOUT_MS_MAX,
   DISCOVER_TIMEOUT_MS_MIN,
@@ -19,10 +21,12 @@ import { endpointOf } from '../endpoint.js';
 import { duration, integer, named, share, text } from '../fields.js';
 import { PREFIX_EXPECTED, path, prefix } from '../name-fields.js';
 import { publicKey } from '../public-key.js';
+import { GROUP_KINDS, type GroupKind } from './kinds.js';
 
 const DNS_PORT = 53;
 const ALLOWED_EXPECTED = `a list, at least one: ${PREFIX_EXPECTED}`;
-const MIN_EXPECTED = `a whole number, 1 to ${BACKENDS_PER_POOL_MAX}`;
+const PORT_EXPECTED = 'a port, 1 to 65535';
+const PORT_MAX = 65_535;
 
 /** Host names, and service names that begin with "_". */
 const DNS_NAME =
@@ -53,7 +57,7 @@ const dnsSrv = z
   .strictObject(
     {
       name: text('a DNS name, "_http._tcp.web.example.com"', DNS_NAME).describe(
-        'Name of the SRV records. Each target is a backend.',
+        'Name of the SRV records. Each target is one.',
       ),
       server: endpointOf(DNS_PORT)
         .optional()
@@ -82,14 +86,14 @@ const http = z
     },
     { error: 'a mapping {url: ...}' },
   )
-  .describe('A list of backends from an HTTP server.');
+  .describe('A list from an HTTP server.');
 
 const consul = z
   .strictObject(
     {
       url: server.describe('Where Consul answers.'),
       service: text(SERVICE_EXPECTED, SERVICE).describe(
-        'Name of the service. Its instances whose checks pass are the backends.',
+        'Name of the service. Its instances whose checks pass are taken.',
       ),
       ca_file: caFile,
       token_file: tokenFile,
@@ -98,58 +102,112 @@ const consul = z
   )
   .describe('Instances of a Consul service.');
 
-const kubernetes = z
-  .strictObject(
-    {
-      url: server.describe('Where the API server answers.'),
-      namespace: text(KUBERNETES_EXPECTED, KUBERNETES_NAME).describe('Namespace of the service.'),
-      service: text(KUBERNETES_EXPECTED, KUBERNETES_NAME).describe('Name of the service.'),
-      every: every(DISCOVER_KUBERNETES_MS_DEFAULT),
-      ca_file: caFile,
-      token_file: tokenFile,
-    },
-    { error: 'a mapping {url: ..., namespace: ..., service: ...}' },
-  )
-  .describe('Endpoints of a Kubernetes service, from its EndpointSlices.');
+const kubernetesFields = {
+  url: server.describe('Where the API server answers.'),
+  namespace: text(KUBERNETES_EXPECTED, KUBERNETES_NAME).describe('Namespace of the service.'),
+  service: text(KUBERNETES_EXPECTED, KUBERNETES_NAME).describe('Name of the service.'),
+  every: every(DISCOVER_KUBERNETES_MS_DEFAULT),
+  ca_file: caFile,
+  token_file: tokenFile,
+};
+const KUBERNETES = {
+  error: 'a mapping {url: ..., namespace: ..., service: ...}',
+  about: 'Endpoints of a Kubernetes service, from its EndpointSlices.',
+};
 
-/** Fields of `backends_from` that name a source; exactly one of them is there. */
+/** Fields that name a source; exactly one of them is there. */
 export const SOURCE_KINDS = ['file', 'dns_srv', 'http', 'consul', 'kubernetes'] as const;
+const ONE_SOURCE = { not: { not: { anyOf: SOURCE_KINDS.map((kind) => ({ required: [kind] })) } } };
+
+function sources(kind: GroupKind) {
+  const { one } = GROUP_KINDS[kind];
+  return {
+    file: path
+      .optional()
+      .describe(`A file with a list of ${one}s in YAML or JSON, or a directory of such files; watched.`),
+    dns_srv: dnsSrv.optional(),
+    http: http.optional(),
+    consul: consul.optional(),
+  };
+}
+
+function limits(kind: GroupKind) {
+  const { one, window } = GROUP_KINDS[kind];
+  return {
+    allowed_addresses: z
+      .array(prefix, { error: ALLOWED_EXPECTED })
+      .min(1, { error: ALLOWED_EXPECTED })
+      .describe(
+        `Prefixes that the addresses of the ${one}s are in. An answer with any other address is refused.`,
+      ),
+    max_remove: share()
+      .prefault(`${DISCOVER_MAX_REMOVE_DEFAULT * 100}%`)
+      .describe(
+        `An answer that takes away more than this share of the ${one}s within the ${window} takes none away. One ${one} may always go, unless this is 0.`,
+      ),
+    debounce: named(
+      'debounceMs',
+      duration(0, DISCOVER_DEBOUNCE_MS_MAX)
+        .prefault(formatDuration(DISCOVER_DEBOUNCE_MS_DEFAULT))
+        .describe('How long an answer must stay the same before it changes anything.'),
+    ),
+  };
+}
+
+function least(kind: GroupKind) {
+  const { one, most } = GROUP_KINDS[kind];
+  return named(
+    'least',
+    integer(`a whole number, 1 to ${most}`, 1, most)
+      .default(DISCOVER_MIN_DEFAULT)
+      .describe(`An answer that leaves fewer active ${one}s than this takes none away.`),
+  );
+}
+
+const SOURCE_EXPECTED = 'a mapping {file: ..., allowed_addresses: [...]}';
 
 export const backendsFrom = z
   .strictObject(
     {
-      file: path
-        .optional()
-        .describe('A file with a list of backends in YAML or JSON, or a directory of such files; watched.'),
-      dns_srv: dnsSrv.optional(),
-      http: http.optional(),
-      consul: consul.optional(),
-      kubernetes: kubernetes.optional(),
-      allowed_addresses: z
-        .array(prefix, { error: ALLOWED_EXPECTED })
-        .min(1, { error: ALLOWED_EXPECTED })
-        .describe(
-          'Prefixes that the addresses of the backends are in. An answer with any other address is refused.',
-        ),
-      min_backends: integer(MIN_EXPECTED, 1, BACKENDS_PER_POOL_MAX)
-        .default(DISCOVER_MIN_BACKENDS_DEFAULT)
-        .describe('An answer that leaves fewer active backends than this takes none away.'),
-      max_remove: share()
-        .prefault(`${DISCOVER_MAX_REMOVE_DEFAULT * 100}%`)
-        .describe(
-          'An answer that takes away more than this share of the backends within the settle time takes none away. One backend may always go, unless this is 0.',
-        ),
-      debounce: named(
-        'debounceMs',
-        duration(0, DISCOVER_DEBOUNCE_MS_MAX)
-          .prefault(formatDuration(DISCOVER_DEBOUNCE_MS_DEFAULT))
-          .describe('How long an answer must stay the same before it changes anything.'),
-      ),
+      ...sources('pool'),
+      kubernetes: z
+        .strictObject(kubernetesFields, { error: KUBERNETES.error })
+        .describe(KUBERNETES.about)
+        .optional(),
+      ...limits('pool'),
+      min_backends: least('pool'),
     },
-    { error: 'a mapping {file: ..., allowed_addresses: [...]}' },
+    { error: SOURCE_EXPECTED },
   )
-  .meta({ not: { not: { anyOf: SOURCE_KINDS.map((kind) => ({ required: [kind] })) } } })
+  .meta(ONE_SOURCE)
   .describe('Where the backends come from. The program then writes `backends`, and drains who leaves.');
+
+export const serversFrom = z
+  .strictObject(
+    {
+      ...sources('upstream'),
+      kubernetes: z
+        .strictObject(
+          {
+            ...kubernetesFields,
+            port: text(KUBERNETES_EXPECTED, KUBERNETES_NAME)
+              .optional()
+              .describe('Name of the port, of a service that has several.'),
+          },
+          { error: KUBERNETES.error },
+        )
+        .describe(KUBERNETES.about)
+        .optional(),
+      port: integer(PORT_EXPECTED, 1, PORT_MAX)
+        .optional()
+        .describe('Port of the servers of which the source says none.'),
+      ...limits('upstream'),
+      min_servers: least('upstream'),
+    },
+    { error: SOURCE_EXPECTED },
+  )
+  .meta(ONE_SOURCE)
+  .describe('Where the servers come from. The program then writes `servers`, and drains who leaves.');
 
 export const discover = z
   .strictObject(
@@ -160,7 +218,7 @@ export const discover = z
         })
         .optional()
         .describe(
-          'Public keys of the forwarders whose revisions are taken for pools with backends_from, by the name of the node. `anyhop fleet status` prints the lines.',
+          'Public keys of the forwarders whose revisions are taken for pools with backends_from and upstreams with servers_from, by the name of the node. `anyhop fleet status` prints the lines.',
         ),
     },
     { error: 'a mapping {keys: {edge-1: ...}}' },

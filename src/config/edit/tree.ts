@@ -26,19 +26,22 @@ export class EditTree {
   }
 
   /** @throws ConfigError when it is the value of an alias, or one that aliases may stand for */
-  backendsOf(pool: string): YAMLSeq {
-    const path = ['pools', pool, 'backends'];
+  listAt(path: readonly string[]): YAMLSeq {
     const node = this.#at(path);
     if (isSeq(node)) return node;
-    throw this.refused(path, 'found no list of backends');
+    throw this.refused(path, `found no list of ${path.at(-1)}`);
   }
 
-  /** @throws ConfigError as `backendsOf` */
-  poolOf(pool: string): YAMLMap {
-    const path = ['pools', pool];
+  /** @throws ConfigError as `listAt` */
+  backendsOf(pool: string): YAMLSeq {
+    return this.listAt(['pools', pool, 'backends']);
+  }
+
+  /** @throws ConfigError as `listAt` */
+  mappingAt(path: readonly string[]): YAMLMap {
     const node = this.#at(path);
     if (isMap(node) && node.items.length > 0) return node;
-    throw this.refused(path, 'found no pool');
+    throw this.refused(path, 'found no settings');
   }
 
   #at(path: readonly string[]): unknown {
@@ -53,7 +56,7 @@ export class EditTree {
     this.#own(node, path);
   }
 
-  /** The section node; undefined without one. @throws ConfigError as `backendsOf` */
+  /** The section node; undefined without one. @throws ConfigError as `listAt` */
   nodeSection(): YAMLMap | undefined {
     const pair = pairOf(this.#own(this.#document.contents, []), 'node');
     if (pair === undefined) return undefined;
@@ -62,7 +65,7 @@ export class EditTree {
     throw this.refused(['node'], 'found no settings');
   }
 
-  /** @throws ConfigError as `backendsOf` */
+  /** @throws ConfigError as `listAt` */
   entryOf(pool: string, index: number): YAMLMap {
     const path = ['pools', pool, 'backends', index];
     const entry = this.#own(this.backendsOf(pool).items[index], path);
@@ -86,7 +89,7 @@ export class EditTree {
     }
   }
 
-  /** The value of a field, undefined without the field. @throws ConfigError as `backendsOf` */
+  /** The value of a field, undefined without the field. @throws ConfigError as `listAt` */
   fieldOf(entry: YAMLMap, key: string, path: FieldPath): unknown {
     return this.#own(pairOf(entry, key)?.value, [...path, key]);
   }

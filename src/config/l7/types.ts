@@ -1,5 +1,6 @@
 /** The section `l7` as the program sees it: names resolved, files read, defaults filled in. In the order of the file, so that an index is a place in it. */
 import type { IpAddress } from '../../packet/address.js';
+import type { ServersFrom } from '../discover/types.js';
 import type { ValuesOf } from '../draft.js';
 import type { MetricsConfig } from '../metrics/types.js';
 import type { Secret } from '../secret.js';
@@ -77,7 +78,10 @@ export interface L7Frontend {
 }
 
 export type HashOn = NonNullable<UpstreamValues['hashOn']>;
-export type L7Server = UpstreamValues['servers'][number];
+export interface L7Server extends Omit<UpstreamValues['servers'][number], 'leaves'> {
+  /** Whether discovery drains it. */
+  readonly leaves?: boolean;
+}
 
 export interface L7Health {
   readonly kind: 'http' | 'tcp';
@@ -101,8 +105,15 @@ export interface UpstreamTls {
   readonly certificate: PemFile | undefined;
 }
 
-export interface L7Upstream extends Omit<UpstreamValues, 'health' | 'tls' | 'hashOn' | 'sticky' | 'passive'> {
+export interface L7Upstream
+  extends Omit<
+    UpstreamValues,
+    'health' | 'tls' | 'hashOn' | 'sticky' | 'passive' | 'servers' | 'serversFrom'
+  > {
   readonly name: string;
+  /** Undefined where people write the servers. */
+  readonly serversFrom?: ServersFrom | undefined;
+  readonly servers: readonly L7Server[];
   /** Set when `balance` is hash. */
   readonly hashOn: HashOn | undefined;
   /** Name of the cookie; undefined: not sticky. */

@@ -24,6 +24,7 @@ import {
   L7_WEIGHT_MAX,
 } from '../../core/limits.js';
 import { formatDuration } from '../../core/time.js';
+import { serversFrom } from '../discover/schema.js';
 import { choice, duration, integer, named, share, statusCodes } from '../fields.js';
 import { address, name } from '../name-fields.js';
 import { certificateName, checkPath, file, hostHeader, port, token } from './patterns.js';
@@ -80,9 +81,17 @@ const server = z.strictObject(
     state: choice(['active', 'draining'])
       .default('active')
       .describe('A draining server gets only requests of sticky clients that it has.'),
+    leaves: z
+      .boolean({ error: 'true or false' })
+      .default(false)
+      .describe(
+        'Written by discovery: the source of the upstream took the server away, so it drains and then goes.',
+      ),
   },
   { error: 'a mapping {name: ..., address: ..., port: ...}' },
 );
+
+export const SERVERS_EXPECTED = 'a list of servers, at least one: - {name: ..., address: ..., port: ...}';
 
 export const l7Upstream = z.strictObject(
   {
@@ -180,11 +189,13 @@ export const l7Upstream = z.strictObject(
       )
       .optional()
       .describe('TLS towards the servers. Their certificates are always verified.'),
+    servers_from: serversFrom.optional(),
     servers: z
-      .array(server, { error: 'a list of servers, at least one: - {name: ..., address: ..., port: ...}' })
-      .min(1, { error: 'a list of servers, at least one: - {name: ..., address: ..., port: ...}' })
+      .array(server, { error: SERVERS_EXPECTED })
+      .min(1, { error: SERVERS_EXPECTED })
       .meta({ maxItems: L7_SERVERS_PER_UPSTREAM_MAX })
-      .describe('The servers.'),
+      .default([])
+      .describe('The servers. With servers_from, the program writes them.'),
   },
   { error: 'a mapping {servers: [...]}' },
 );

@@ -3,11 +3,12 @@
  * backwards, as after a restore, begins anew.
  */
 import * as z from 'zod';
-import type { ConsulSourceConfig } from '../../config/types.js';
-import { BACKENDS_PER_POOL_MAX, WEIGHT_MAX } from '../../core/limits.js';
+import type { ConsulSourceConfig } from '../../config/discover/types.js';
+import { BACKENDS_PER_POOL_MAX } from '../../core/limits.js';
 import { parseAddress } from '../../packet/address.js';
-import type { FoundBackend, Source } from '../answer.js';
-import { backendName } from '../names.js';
+import type { Found, Source } from '../answer.js';
+import { memberName } from '../names.js';
+import { portOf, type Reading, weightWithin } from '../reading.js';
 import { get, tokenIn } from './get.js';
 import { readJson } from './json.js';
 
@@ -26,13 +27,17 @@ const instances = z
         ID: z.string(),
         Service: z.string(),
         Address: z.string(),
+        Port: z.int().min(0).max(65_535).optional(),
         Weights: z.object({ Passing: z.int() }).optional(),
       }),
     }),
   )
   .max(2 * BACKENDS_PER_POOL_MAX);
 
-export function consulSource({ url, service, tokenFile, caFile }: ConsulSourceConfig): Source {
+export function consulSource(
+  { url, service, tokenFile, caFile }: ConsulSourceConfig,
+  reading: Reading,
+): Source {
   const place = `${url}/v1/health/service/${encodeURIComponent(service)}?passing=1`;
   let index = 0n;
   return {
@@ -50,24 +55,25 @@ export function consulSource({ url, service, tokenFile, caFile }: ConsulSourceCo
         index = 0n;
         throw new Error(`${url}: HTTP status ${answer.status}; expected ${OK}`);
       }
-      const backends = readJson(instances, answer.body, url).map(backendOf);
+      const found = readJson(instances, answer.body, url).map((one) => foundOf(one, reading));
       const next = indexOf(answer.headers['x-consul-index']);
       index = next < index ? 0n : next;
-      return { backends, againMs: AGAIN_MS };
+      return { found, againMs: AGAIN_MS };
     },
   };
 }
 
-function backendOf({ Node: node, Service: one }: z.output<typeof instances>[number]): FoundBackend {
+function foundOf({ Node: node, Service: one }: z.output<typeof instances>[number], reading: Reading): Found {
   const text = one.Address === '' ? node.Address : one.Address;
   const address = parseAddress(text)?.text;
   const id = one.ID === one.Service ? node.Node : `${node.Node}-${one.ID}`;
   if (address === undefined) throw new Error(`${id}: ${JSON.stringify(text)} is no address`);
   const weight = one.Weights?.Passing;
   return {
-    name: backendName(id),
+    name: memberName(id),
     address,
-    ...(weight !== undefined && { weight: Math.min(WEIGHT_MAX, Math.max(0, weight)) }),
+    ...portOf(id, one.Port, reading),
+    ...(weight !== undefined && { weight: weightWithin(weight, reading) }),
   };
 }
 

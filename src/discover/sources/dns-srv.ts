@@ -1,16 +1,19 @@
 /**
- * SRV records of a DNS name (RFC 2782): each target with its addresses is a backend. Of several priorities only the best counts, since the
- * others are for when its servers are gone. Ports are those of the services here, and not of the records.
+ * SRV records of a DNS name (RFC 2782): each target with its addresses is a backend or a server. Of several priorities only the best counts,
+ * since the others are for when its servers are gone. Ports are for servers; those of backends are those of the services here.
  *
- * The answer is whole or none: a target that does not resolve would look like a backend that has gone.
+ * The answer is whole or none: a target that does not resolve would look like one that has gone.
  */
+import type { SrvRecord } from 'node:dns';
 import { Resolver } from 'node:dns/promises';
+import { GROUP_KINDS } from '../../config/discover/kinds.js';
 import { type Endpoint, formatEndpoint } from '../../config/endpoint.js';
-import { BACKENDS_PER_POOL_MAX, WEIGHT_MAX } from '../../core/limits.js';
+import { BACKENDS_PER_POOL_MAX } from '../../core/limits.js';
 import { printable } from '../../core/printable.js';
 import { parseAddress } from '../../packet/address.js';
-import type { Answer, FoundBackend, Source } from '../answer.js';
-import { backendName } from '../names.js';
+import type { Answer, Found, Source } from '../answer.js';
+import { memberName } from '../names.js';
+import { portOf, type Reading, weightWithin } from '../reading.js';
 
 /** How often it asks, by the shortest time to live of the addresses. */
 const [AGAIN_MIN_MS, AGAIN_MAX_MS] = [2_000, 30_000];
@@ -25,7 +28,7 @@ interface Located {
   readonly ttl: number;
 }
 
-export function dnsSrvSource(name: string, server: Endpoint | undefined): Source {
+export function dnsSrvSource(name: string, server: Endpoint | undefined, reading: Reading): Source {
   const words = `SRV ${name}${server === undefined ? '' : ` from ${formatEndpoint(server)}`}`;
   return {
     words,
@@ -35,7 +38,7 @@ export function dnsSrvSource(name: string, server: Endpoint | undefined): Source
       const cancel = (): void => resolver.cancel();
       signal.addEventListener('abort', cancel, { once: true });
       try {
-        return await asked(resolver, name);
+        return await asked(resolver, name, reading);
       } finally {
         signal.removeEventListener('abort', cancel);
       }
@@ -43,7 +46,7 @@ export function dnsSrvSource(name: string, server: Endpoint | undefined): Source
   };
 }
 
-async function asked(resolver: Resolver, name: string): Promise<Answer> {
+async function asked(resolver: Resolver, name: string, reading: Reading): Promise<Answer> {
   const records = await resolver.resolveSrv(name).catch((error: unknown) => {
     throw new Error(`${name}: ${why(error, 'has no SRV records')}`);
   });
@@ -53,22 +56,44 @@ async function asked(resolver: Resolver, name: string): Promise<Answer> {
     );
   const best = Math.min(...records.map(({ priority }) => priority));
   const chosen = records.filter(({ priority }) => priority === best);
-  const weights = new Map(chosen.map((record) => [hostOf(record.name), record.weight]));
-  const located = await inParts(
-    [...weights.keys()],
-    async (host) => [host, await locate(resolver, host)] as const,
+  const hosts = [...new Set(chosen.map((record) => hostOf(record.name)))];
+  const located = new Map(
+    await inParts(hosts, async (host) => [host, await locate(resolver, host)] as const),
   );
-  const isWeighed = new Set(weights.values()).size > 1;
-  const backends = located.flatMap(([host, { addresses }]): FoundBackend[] =>
-    addresses.map((address) => ({
-      name: backendName(addresses.length === 1 ? host : `${host}-${address.replaceAll(/[.:]/g, '-')}`),
-      address,
-      // 0 is for hardly any flow, and here for none.
-      ...(isWeighed && { weight: Math.min(WEIGHT_MAX, Math.max(1, weights.get(host)!)) }),
-    })),
-  );
-  const ttlMs = 1000 * Math.min(...located.map(([, { ttl }]) => ttl));
-  return { backends, againMs: Math.min(AGAIN_MAX_MS, Math.max(AGAIN_MIN_MS, ttlMs)) };
+  const found = foundIn(chosen, located, reading);
+  const ttlMs = 1000 * Math.min(...[...located.values()].map(({ ttl }) => ttl));
+  return { found, againMs: Math.min(AGAIN_MAX_MS, Math.max(AGAIN_MIN_MS, ttlMs)) };
+}
+
+/** Of one host with one record for backends, and one for each port for servers. */
+function foundIn(
+  chosen: readonly SrvRecord[],
+  located: ReadonlyMap<string, Located>,
+  reading: Reading,
+): Found[] {
+  const { hasPorts } = GROUP_KINDS[reading.kind];
+  const keyOf = ({ name, port }: SrvRecord): string => (hasPorts ? `${hostOf(name)} ${port}` : hostOf(name));
+  const records = [...new Map(chosen.map((record) => [keyOf(record), record])).values()];
+  const isWeighed = new Set(records.map(({ weight }) => weight)).size > 1;
+  return records.flatMap(({ name, port, weight }) => {
+    const host = hostOf(name);
+    const { addresses } = located.get(host)!;
+    const isOnePort = records.filter((other) => hostOf(other.name) === host).length === 1;
+    return addresses.map((address) => {
+      const parts = [
+        host,
+        ...(addresses.length === 1 ? [] : [address.replaceAll(/[.:]/g, '-')]),
+        ...(isOnePort ? [] : [port]),
+      ];
+      return {
+        name: memberName(parts.join('-')),
+        address,
+        ...portOf(printable(host), port, reading),
+        // 0 is for hardly any flow, and here for none.
+        ...(isWeighed && { weight: Math.max(1, weightWithin(weight, reading)) }),
+      };
+    });
+  });
 }
 
 /** IPv4 addresses, or IPv6 ones where there are none. @throws Error when there is neither, or that cannot be told */

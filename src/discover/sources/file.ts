@@ -1,36 +1,37 @@
 /**
- * A file with a list of backends, or a directory of such files, whose lists are joined. The kernel tells of changes in the directory; where it
+ * A file with a list, or a directory of such files, whose lists are joined. The kernel tells of changes in the directory; where it
  * does not (a network file system), the file is read every half a minute.
  *
- * A file that cannot be read, or is being written, is no answer: a part of a directory would look like backends that have gone.
+ * A file that cannot be read, or is being written, is no answer: a part of a directory would look like members that have gone.
  */
 import { readdirSync, type Stats, statSync, watch } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { readSmallFile } from '../../config/file.js';
 import { DISCOVER_BYTES_MAX, DISCOVER_FILES_MAX } from '../../core/limits.js';
 import { reasonOf } from '../../core/reason.js';
-import type { Source } from '../answer.js';
+import type { Found, Source } from '../answer.js';
 import { readEntries } from '../entries.js';
+import type { Reading } from '../reading.js';
 
 const AGAIN_MS = 30_000;
 const NAMES = /^[^.].*\.(?:ya?ml|json)$/;
 
-export function fileSource(path: string): Source {
+export function fileSource(path: string, reading: Reading): Source {
   return {
     words: path,
-    ask: async () => ({ backends: readAll(path), againMs: AGAIN_MS }),
+    ask: async () => ({ found: readAll(path, reading), againMs: AGAIN_MS }),
     watch: (changed) => watched(path, changed),
   };
 }
 
-function readAll(path: string) {
+function readAll(path: string, reading: Reading): Found[] {
   const status = statusOf(path);
   const files = status.isDirectory() ? filesOf(path) : [path];
   let left = DISCOVER_BYTES_MAX;
   return files.flatMap((file) => {
     const bytes = readWithin(file, left);
     left -= bytes.length;
-    return readEntries(bytes, file);
+    return readEntries(bytes, file, reading);
   });
 }
 

@@ -7,11 +7,15 @@
  *   anything else              not there
  */
 import * as z from 'zod';
-import type { KubernetesSourceConfig } from '../../config/types.js';
+import { GROUP_KINDS } from '../../config/discover/kinds.js';
+import type { KubernetesSourceConfig } from '../../config/discover/types.js';
 import { BACKENDS_PER_POOL_MAX } from '../../core/limits.js';
+import { listed } from '../../core/listed.js';
+import { printable } from '../../core/printable.js';
 import { parseAddress } from '../../packet/address.js';
-import type { FoundBackend, Source } from '../answer.js';
-import { backendName } from '../names.js';
+import type { Found, Source } from '../answer.js';
+import { memberName } from '../names.js';
+import { portOf, type Reading } from '../reading.js';
 import { get, tokenIn } from './get.js';
 import { readJson } from './json.js';
 
@@ -19,6 +23,7 @@ const TIMEOUT_MS = 10_000;
 const PAGE = 500;
 const PAGES_MAX = 20;
 const OK = 200;
+const PORTS_SHOWN_MAX = 5;
 
 const conditions = z.object({
   ready: z.boolean().nullish(),
@@ -30,6 +35,15 @@ const slices = z.object({
   items: z.array(
     z.object({
       addressType: z.string(),
+      ports: z
+        .array(
+          z.object({
+            name: z.string().nullish(),
+            port: z.int().min(0).max(65_535).nullish(),
+            protocol: z.string().nullish(),
+          }),
+        )
+        .nullish(),
       endpoints: z
         .array(
           z.object({
@@ -45,23 +59,25 @@ const slices = z.object({
 });
 type Slice = z.output<typeof slices>['items'][number];
 
-export function kubernetesSource(config: KubernetesSourceConfig): Source {
+export function kubernetesSource(config: KubernetesSourceConfig, reading: Reading): Source {
   const { url, namespace, service, everyMs } = config;
   return {
     words: `${namespace}/${service} of Kubernetes at ${url}`,
     ask: async (signal) => {
-      const slices = await listed(config, signal);
-      // A pod of both families is one backend, by its IPv4 address; and for some time it may be in two slices of one.
+      const slices = await slicesOf(config, signal);
+      // A pod of both families is one, by its IPv4 address; and for some time it may be in two slices of one.
       const ordered = ['IPv6', 'IPv4'].flatMap((type) =>
         slices.filter(({ addressType }) => addressType === type),
       );
-      const byName = new Map(ordered.flatMap(backendsOf).map((one) => [one.name, one]));
-      return { backends: [...byName.values()], againMs: everyMs };
+      const byName = new Map(
+        ordered.flatMap((slice) => foundIn(slice, config.port, reading)).map((one) => [one.name, one]),
+      );
+      return { found: [...byName.values()], againMs: everyMs };
     },
   };
 }
 
-async function listed(
+async function slicesOf(
   { url, namespace, service, tokenFile, caFile }: KubernetesSourceConfig,
   signal: AbortSignal,
 ): Promise<Slice[]> {
@@ -85,8 +101,8 @@ async function listed(
   throw new Error(`${url}: more than ${PAGES_MAX * PAGE} EndpointSlices`);
 }
 
-function backendsOf({ endpoints }: Slice): FoundBackend[] {
-  return (endpoints ?? []).flatMap(({ addresses: [text], conditions: said, targetRef }): FoundBackend[] => {
+function foundIn(slice: Slice, portName: string | undefined, reading: Reading): Found[] {
+  return (slice.endpoints ?? []).flatMap(({ addresses: [text], conditions: said, targetRef }): Found[] => {
     // What is not said counts as ready, and serving as ready does (the API's own rules).
     const { ready, serving, terminating } = said ?? {};
     const isReady = ready ?? true;
@@ -94,6 +110,21 @@ function backendsOf({ endpoints }: Slice): FoundBackend[] {
     if (!isReady && !isDraining) return [];
     const address = parseAddress(text!)?.text;
     if (address === undefined) throw new Error(`${JSON.stringify(text)} is no address`);
-    return [{ name: backendName(targetRef?.name ?? address), address, draining: isDraining }];
+    const name = memberName(targetRef?.name ?? address);
+    const port = portOf(name, portIn(slice, portName, reading), reading);
+    return [{ name, address, ...port, draining: isDraining }];
   });
+}
+
+/** The TCP port of all endpoints of a slice. @throws Error when there are several, and it is not said which */
+function portIn({ ports }: Slice, wanted: string | undefined, { kind }: Reading): number | undefined {
+  if (!GROUP_KINDS[kind].hasPorts) return undefined;
+  const overTcp = (ports ?? []).filter(({ protocol }) => (protocol ?? 'TCP') === 'TCP');
+  const named = wanted === undefined ? overTcp : overTcp.filter(({ name }) => name === wanted);
+  if (named.length <= 1) return named[0]?.port ?? undefined;
+  const names = listed(
+    named.map(({ name }) => printable(name ?? '')),
+    { most: PORTS_SHOWN_MAX },
+  );
+  throw new Error(`the service has the ports ${names}; set kubernetes.port to the name of one`);
 }

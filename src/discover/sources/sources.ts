@@ -1,17 +1,21 @@
-/** The source of a pool, by its config. */
-import type { BackendsFrom } from '../../config/types.js';
+/** The source of a pool or an upstream, by its config. */
+import type { GroupKind } from '../../config/discover/kinds.js';
+import type { BackendsFrom, ServersFrom } from '../../config/discover/types.js';
 import type { Source } from '../answer.js';
+import type { Reading } from '../reading.js';
 import { consulSource } from './consul.js';
 import { dnsSrvSource } from './dns-srv.js';
 import { fileSource } from './file.js';
 import { httpSource } from './http.js';
 import { kubernetesSource } from './kubernetes.js';
 
-export function sourceOf({ file, dnsSrv, http, consul, kubernetes }: BackendsFrom): Source {
-  if (file !== undefined) return fileSource(file);
-  if (dnsSrv !== undefined) return dnsSrvSource(dnsSrv.name, dnsSrv.server);
-  if (http !== undefined) return httpSource(http);
-  if (consul !== undefined) return consulSource(consul);
-  if (kubernetes !== undefined) return kubernetesSource(kubernetes);
-  throw new RangeError('backends_from without a source'); // rules refuse it
+export function sourceOf(kind: GroupKind, from: BackendsFrom | ServersFrom): Source {
+  const { file, dnsSrv, http, consul, kubernetes } = from;
+  const reading: Reading = { kind, port: 'port' in from ? from.port : undefined };
+  if (file !== undefined) return fileSource(file, reading);
+  if (dnsSrv !== undefined) return dnsSrvSource(dnsSrv.name, dnsSrv.server, reading);
+  if (http !== undefined) return httpSource(http, reading);
+  if (consul !== undefined) return consulSource(consul, reading);
+  if (kubernetes !== undefined) return kubernetesSource({ port: undefined, ...kubernetes }, reading);
+  throw new RangeError('a group without a source'); // rules refuse it
 }

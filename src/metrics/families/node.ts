@@ -1,6 +1,7 @@
 /** Metrics of a node: its engine, what is in force, services, pools and backends. */
 import { counter, gauge, histogram } from '../family.js';
 import { DEFEND_FAMILIES } from './defend.js';
+import { POOL_SOURCE_FAMILIES, UPSTREAM_SOURCE_FAMILIES } from './discovery.js';
 
 const BACKEND = ['pool', 'backend'];
 
@@ -109,15 +110,8 @@ export const NODE_FAMILIES = {
   anyhop_fleet_store_answered_timestamp_seconds: gauge(
     'When the store of the fleet answered last, in seconds since 1970; 0 before it did',
   ),
-  anyhop_discovery_alarm: gauge(
-    'Whether the source of the backends of the pool is not followed; of the node that asks it',
-    'pool',
-  ),
-  anyhop_discovery_backends: gauge('Backends that the source of the pool named last', 'pool'),
-  anyhop_discovery_answered_timestamp_seconds: gauge(
-    'When the source of the pool answered last, in seconds since 1970; 0 before it did',
-    'pool',
-  ),
+  ...POOL_SOURCE_FAMILIES,
+  ...UPSTREAM_SOURCE_FAMILIES,
   anyhop_health_views: gauge(
     'Nodes whose views of the backends are fresh, this one included, with `fleet.views: quorum`',
   ),

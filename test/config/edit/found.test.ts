@@ -17,7 +17,7 @@ function one(number: number, more: Partial<Standing> = {}): Standing {
 }
 
 function become(text: string, ...backends: Standing[]): string {
-  return withFound(text, FILE, new Map([['web', backends]]));
+  return withFound(text, FILE, new Map([['pool web', backends]]));
 }
 
 describe('a config text with the backends that were found', () => {
@@ -74,10 +74,35 @@ services: [] # end
     );
   });
 
+  test('writes the servers of an upstream with their ports, beside a pool of the same name', () => {
+    const text = (servers: string): string => `pools:
+  web: { backends: [{ name: web-1, address: 10.9.0.1 }] }
+l7:
+  upstreams:
+    web:
+${servers}      servers_from: { file: /x, allowed_addresses: [10.0.0.0/8] }
+      balance: round_robin # kept
+`;
+    const server = (number: number, more: Partial<Standing> = {}): Standing =>
+      one(number, { port: 8080, ...more });
+    const found = new Map([['upstream web' as const, [server(1), server(2, { weight: 2 })]]]);
+    const list = [
+      '      servers:',
+      '        - { name: web-1, address: 10.1.0.1, port: 8080 }',
+      '        - { name: web-2, address: 10.1.0.2, port: 8080, weight: 2 }',
+      '',
+    ];
+    const after = text(list.join('\n'));
+    equal(withFound(text(''), FILE, found), after);
+    equal(withFound(after, FILE, found), after);
+    const moved = new Map([['upstream web' as const, [server(1, { port: 81 }), server(2, { weight: 2 })]]]);
+    equal(withFound(after, FILE, moved), after.replace('8080', '81'));
+  });
+
   test('leaves pools alone that people write, or that are not there', () => {
     const text = 'pools: {web: {backends: [{name: a, address: 10.1.0.9}]}}';
     equal(become(text, one(1)), text);
-    equal(withFound(text, FILE, new Map([['dns', [one(1)]]])), text);
+    equal(withFound(text, FILE, new Map([['pool dns', [one(1)]]])), text);
   });
 
   test('refuses lists that other parts of the text refer to', () => {
