@@ -1,5 +1,6 @@
-/** Metrics of every process: its version, its config, its threads and memory. */
+/** Metrics of every process: its version, its config, its threads and memory; and those of sources, which several processes may ask. */
 import { counter, gauge } from '../family.js';
+import { UPSTREAM_SOURCE_FAMILIES } from './discovery.js';
 
 export const COMMON_FAMILIES = {
   anyhop_build_info: gauge('Version of anyhop and of Node.js; always 1', 'version', 'nodejs'),
@@ -17,6 +18,7 @@ export const COMMON_FAMILIES = {
   anyhop_metrics_collect_seconds: gauge(
     'How long the main thread, and those whom it asks, took for this answer',
   ),
+  ...UPSTREAM_SOURCE_FAMILIES,
   process_cpu_seconds_total: counter('Processor time of all threads, in user and system mode'),
   process_resident_memory_bytes: gauge('Memory of the process that is in RAM'),
   process_start_time_seconds: gauge('When the process started, in seconds since 1970'),

@@ -1,6 +1,5 @@
 /** Metrics of a proxy host: HAProxy, its frontends, upstreams and servers. HAProxy counts from 0 after each reload. */
 import { counter, gauge } from '../family.js';
-import { UPSTREAM_SOURCE_FAMILIES } from './discovery.js';
 
 const SERVER = ['upstream', 'server'];
 
@@ -22,7 +21,6 @@ export const L7_FAMILIES = {
     'frontend',
     'file',
   ),
-  ...UPSTREAM_SOURCE_FAMILIES,
   anyhop_l7_frontend_sessions: gauge('Open sessions', 'frontend'),
   anyhop_l7_frontend_sessions_total: counter('Sessions', 'frontend'),
   anyhop_l7_frontend_requests_total: counter('Requests', 'frontend'),

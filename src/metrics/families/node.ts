@@ -1,7 +1,7 @@
 /** Metrics of a node: its engine, what is in force, services, pools and backends. */
 import { counter, gauge, histogram } from '../family.js';
 import { DEFEND_FAMILIES } from './defend.js';
-import { POOL_SOURCE_FAMILIES, UPSTREAM_SOURCE_FAMILIES } from './discovery.js';
+import { POOL_SOURCE_FAMILIES } from './discovery.js';
 
 const BACKEND = ['pool', 'backend'];
 
@@ -111,7 +111,6 @@ export const NODE_FAMILIES = {
     'When the store of the fleet answered last, in seconds since 1970; 0 before it did',
   ),
   ...POOL_SOURCE_FAMILIES,
-  ...UPSTREAM_SOURCE_FAMILIES,
   anyhop_health_views: gauge(
     'Nodes whose views of the backends are fresh, this one included, with `fleet.views: quorum`',
   ),
