@@ -122,9 +122,10 @@ export class RevisionReader<T> {
 }
 
 /** What a follower does, with errors that the fleet can be told. */
-export function telling({ prepare, activate, ...others }: Follower): Follower {
+export function telling({ prepare, activate, recall, ...others }: Follower): Follower {
   return {
     ...others,
+    ...(recall && { recall: (...what): Promise<void> => told(() => recall(...what)) }),
     prepare: (...what): Promise<Prepared> => told(() => prepare(...what)),
     activate: (...what): Promise<void> => told(() => activate(...what)),
   };

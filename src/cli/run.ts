@@ -154,6 +154,14 @@ async function runInFleet(options: RunCommandOptions, log: Logger): Promise<void
           reader.forget();
           actions.config.release();
         },
+        recall: (missed) =>
+          actions.config.recall(
+            missed.map((text) => ({
+              number: text.number,
+              untilMs: text.untilMs,
+              load: () => read(text),
+            })),
+          ),
         standing: () => ({
           ...standingOf(actions),
           ...(discovery.publicKey && { publicKey: discovery.publicKey }),

@@ -69,6 +69,10 @@ export const LOG_EVENTS = {
   fleet_differs:
     'The tables of the revision in force are others here than those that the operator signed: another build. The node is not ready.',
   fleet_idle: 'A revision of the fleet has nothing for this host, which waits for one that has.',
+  fleet_missed:
+    'Revisions were in force while this node had another one, or none; it remembers those of the settle time.',
+  fleet_missed_unread:
+    'A revision that was in force while this node had another one is not remembered: connections that began then may break.',
   fleet_name_twice: 'Another process says of itself that it is this member of the fleet.',
   fleet_refused:
     "A revision of the fleet's config cannot be taken here; `reason` says why, and what was in force stays.",

@@ -12,6 +12,7 @@ import { timeAfter } from './head.js';
 import type { SigningKey } from './keys.js';
 import { ACTIVE, blobPlace, INTENT, MEMBERS, NODES, REVISIONS, revisionPlace } from './places.js';
 import { digestOfText, type NodeRevision, type Revision, sealed } from './record.js';
+import type { Active } from './said.js';
 import { type Condition, type Entry, isStoreFault, type Snapshot, type Store } from './store.js';
 import { type FleetView, type MemberView, membersOf, readFleetView } from './view.js';
 
@@ -83,6 +84,7 @@ export async function apply(
     fleet: fleet.name,
     number: await nextNumber(store, before),
     ...(before.record !== undefined && { parent: digestOfText(before.record) }),
+    ...(before.activeAt !== undefined && { parentAt: before.activeAt }),
     ...(node && { base: node.base }),
     config: digestOfText(text),
     at: timeAfter(before.active),
@@ -188,15 +190,16 @@ async function nextNumber(store: Store, { active, intent, members }: FleetView):
 /** @returns false when something else came in between */
 async function putInForce(store: Store, before: FleetView, number: number, record: string): Promise<boolean> {
   const place = revisionPlace(number);
-  const [active] = before.unchanged;
+  const [unchanged] = before.unchanged;
   const intent: Condition = [INTENT, (await intentOf(store, record)) ?? NONE];
+  const active: Active = { number, record: digestOfText(record), at: new Date().toISOString() };
   let fault: unknown;
   try {
     const isWritten = await store.write(
-      [[place, undefined], active!, intent],
+      [[place, undefined], unchanged!, intent],
       [
         { place, value: record },
-        { place: ACTIVE, value: JSON.stringify({ number, record: digestOfText(record) }) },
+        { place: ACTIVE, value: JSON.stringify(active) },
         { place: INTENT, value: undefined },
       ],
     );

@@ -1,5 +1,6 @@
 /** What a process does with revisions: prepare one beside what is in force, then switch to it, or let it go. */
 import type { RevisionText } from '../config/load.js';
+import type { Missed } from './missed.js';
 import type { Revision } from './record.js';
 import type { SaidByMember } from './said.js';
 
@@ -14,6 +15,11 @@ export interface Follower {
   release(): void;
   /** @throws AnyhopError when it cannot; what was in force stays */
   activate(revision: Revision, text: RevisionText): Promise<void>;
+  /**
+   * Of a process that remembers what was in force: what was, elsewhere, while it had something else; newest first.
+   * @throws AnyhopError when it cannot remember it
+   */
+  recall?(missed: readonly Missed[]): Promise<void>;
   standing(): Pick<SaidByMember, 'ready' | 'reason' | 'owners' | 'keys' | 'publicKey'>;
 }
 

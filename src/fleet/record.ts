@@ -23,6 +23,8 @@ const record = z.strictObject({
   number: z.int().min(1),
   /** SHA-256 of the record before it; none for the first. */
   parent: sha256.optional(),
+  /** When that came into force, by the clock of whoever put it in force. */
+  parentAt: z.iso.datetime().optional(),
   /** Of a node: the operator's revision that it stands upon. */
   base: z.strictObject({ number: z.int().min(1), record: sha256 }).optional(),
   /** SHA-256 of the text. */
@@ -30,6 +32,7 @@ const record = z.strictObject({
   /** What every host must make of it: digest.ts. */
   digest: sha256,
   by: z.string().max(FLEET_MESSAGE_CHARS_MAX),
+  /** When it was asked for. */
   at: z.iso.datetime(),
   message: z.string().max(FLEET_MESSAGE_CHARS_MAX),
   /** In words. */

@@ -59,7 +59,8 @@ const member = z.strictObject({
 });
 export type SaidByMember = z.output<typeof member>;
 
-const active = z.strictObject({ number, record });
+/** `at`: since when it is in force, by the clock of whoever put it in force. */
+const active = z.strictObject({ number, record, at: z.iso.datetime().optional() });
 export type Active = z.output<typeof active>;
 
 /** `record` as in record.ts. */

@@ -13,6 +13,7 @@ import type { Logger } from '../core/log.js';
 import { reasonOf } from '../core/reason.js';
 import { agentsBehind } from './agents-have.js';
 import type { Follower } from './follower.js';
+import { type Missed, missedBy } from './missed.js';
 import type { Own } from './own.js';
 import { BadRecord, digestOfText } from './record.js';
 import type { Records } from './records.js';
@@ -103,7 +104,7 @@ export class Steps {
   }
 
   /** Something is in force in the fleet that is not in force here. */
-  async #follow({ number, record }: Active): Promise<void> {
+  async #follow({ number, record, at }: Active): Promise<void> {
     const { role, place, store, own, records, follower } = this.#options;
     try {
       const isPrepared = this.#prepared?.digest === record && this.#prepared.number === number;
@@ -113,8 +114,10 @@ export class Steps {
       if (known.revision.without.includes(place))
         throw new BadRecord(`${known.revision.by} left this member out of it`);
       if (!isPrepared) await this.#prepare(known);
+      const missed = role === 'forwarder' ? await this.#missed(known, at) : [];
       if (role === 'forwarder') this.#tellOfAgents(number, await agentsBehind(store, known.revision));
       await follower().activate(known.revision, known);
+      if (missed.length > 0) await this.#recall(missed);
       await this.#tookOver(known);
     } catch (error) {
       if (isStoreFault(error)) throw error;
@@ -125,6 +128,35 @@ export class Steps {
         why: `revision ${number} is in force in the fleet, and ${here} here: ${reason}`,
       };
     }
+  }
+
+  /** What went by between what is in force here and what is to be. */
+  async #missed({ revision }: Known, headAt = revision.at): Promise<Missed[]> {
+    const { store, own, records } = this.#options;
+    return missedBy({
+      store,
+      head: revision,
+      headAt,
+      own: own.standing,
+      open: (record) => records.open(record),
+      passedOver: (number, why) => this.#passOver(number, why),
+    });
+  }
+
+  async #recall(missed: readonly Missed[]): Promise<void> {
+    try {
+      await this.#options.follower().recall?.(missed);
+    } catch (error) {
+      if (!(error instanceof AnyhopError)) throw error;
+      this.#passOver(missed[0]!.number, error.message);
+    }
+  }
+
+  #passOver(number: number, why: string): void {
+    this.#options.log.warn(
+      { event: 'fleet_missed_unread', revision: number, why },
+      `revision ${number}, which was in force while this node had another one, is not remembered here: ${why}; connections that began then may break`,
+    );
   }
 
   /** It is in force here, and then kept before anybody hears of it: a process that is killed does not go back. */

@@ -30,6 +30,8 @@ export interface MemberView {
 export interface FleetView {
   /** In force; undefined when none is. */
   readonly active: Revision | undefined;
+  /** Since when. */
+  readonly activeAt: string | undefined;
   /** The record of it, as it stands in the store. */
   readonly record: string | undefined;
   readonly intent: Revision | undefined;
@@ -44,7 +46,7 @@ export interface FleetView {
 export async function readFleetView(store: Store, fleet: FleetConfig): Promise<FleetView> {
   const now = await store.read(NOW, MEMBERS, NODES);
   const faults: string[] = [];
-  const number = readActive(now.entries.get(ACTIVE)?.value)?.number;
+  const { number, at } = readActive(now.entries.get(ACTIVE)?.value) ?? {};
   const record = number === undefined ? undefined : (await store.get(revisionPlace(number)))?.value;
   const records = new Records({ store, signer: fleet });
   const active = number === undefined ? undefined : await open(record, `revision ${number}`, records, faults);
@@ -54,6 +56,7 @@ export async function readFleetView(store: Store, fleet: FleetConfig): Promise<F
     intended && (await open(readIntent(intended.value)?.record, 'what is being prepared', records, faults));
   return {
     active,
+    activeAt: at,
     record,
     intent,
     faults,

@@ -8,10 +8,12 @@ import type { LoadedConfig, PoolConfig } from '../config/types.js';
 import { listed } from '../core/listed.js';
 import { clockTime } from '../core/time.js';
 import { type Effect, effects } from '../pool/effects.js';
+import { recall } from '../pool/missed.js';
 import { type ActionParts, change, started } from './action-parts.js';
 import { settingsChanges } from './change-reports.js';
 import type { ReadConfig } from './config-file.js';
 import { keyIdOf, keyWaits } from './key-change.js';
+import { type MissedConfig, missedPools } from './missed.js';
 import type { ChangeRequest } from './node-pools.js';
 import { planReload, refusal } from './plans.js';
 import { reloadTo } from './requests.js';
@@ -111,6 +113,27 @@ export class ConfigChanges {
     logWarnings(read.config.warnings, log);
     const warnings = [...report.warnings, ...read.config.warnings.map(formatProblem), ...ofLists];
     return { ...report, changes, warnings };
+  }
+
+  /**
+   * Remembers configs that other nodes had in force meanwhile.
+   * @param load reads one. @throws ConfigError
+   * @throws ControlError when what is remembered cannot be put in force
+   */
+  async recall(missed: readonly MissedConfig[]): Promise<void> {
+    const { pools, log } = this.#parts;
+    const known = missedPools(missed, pools.file.pools, log);
+    if (known.length === 0) return;
+    const numbers = known.map(({ number }) => number).reverse();
+    await change(this.#parts, () => ({
+      file: pools.file,
+      why: 'other nodes have had it in force',
+      next: (before, { nowMs }) => recall(before, known, nowMs),
+    }));
+    log.info(
+      { event: 'fleet_missed', revisions: numbers },
+      `revisions that other nodes had in force meanwhile are remembered: ${numbers.join(', ')}`,
+    );
   }
 
   /** What other pools would have to wait for if they came now, in words. */

@@ -373,7 +373,7 @@ function withMarks(changes: PoolChanges, first: FirstMarks = {}): PoolChanges {
 }
 
 /** In one order and with these fields alone, so that lists can be compared and read back. */
-function sorted(members: readonly BackendConfig[]): BackendConfig[] {
+export function sorted(members: readonly BackendConfig[]): BackendConfig[] {
   return members.map(plain).sort(byName);
 }
 

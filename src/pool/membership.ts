@@ -176,7 +176,8 @@ export function takeMarks(before: Membership, standing: StandingOf, nowMs: numbe
   });
 }
 
-function mapPools(
+/** The same object when no pool has changed. */
+export function mapPools(
   before: Membership,
   transform: (pool: PoolMembership, name: string) => PoolMembership,
 ): Membership {

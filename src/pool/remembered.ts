@@ -43,6 +43,26 @@ export function remember(before: PoolChanges, after: PoolChanges): PoolChanges {
   return bounded({ ...after, remembered: [{ ...was, untilMs: nowMs }, ...others] }, is);
 }
 
+/** `changes`, with states that the pool was in elsewhere. */
+export function rememberAlso(changes: PoolChanges, states: readonly RememberedState[]): PoolChanges {
+  const is = momentOf(changes);
+  let now = changes;
+  for (const state of states) {
+    if (isSameMoment(state, is)) continue;
+    now = bounded({ ...now, remembered: withStates(now.remembered, [state]) }, is);
+  }
+  return now;
+}
+
+/** The newest first; equal ones once, with the latest time. */
+export function withStates(
+  some: readonly RememberedState[],
+  others: readonly RememberedState[],
+): RememberedState[] {
+  const sorted = [...some, ...others].sort((a, b) => b.untilMs - a.untilMs);
+  return sorted.filter((one, i) => sorted.findIndex((other) => isSameMoment(one, other)) === i);
+}
+
 function bounded(changes: PoolChanges, is: PoolMoment): PoolChanges {
   const { remembered, settleMs, nowMs } = changes;
   if (remembered.length <= STATES_REMEMBERED_MAX) return changes;

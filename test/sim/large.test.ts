@@ -107,6 +107,25 @@ test('a node that was left out serves again with the next revision', () => {
   assert.deepEqual([node.isRouted, node.revision.number], [true, 3]);
 });
 
+test('a node that comes back finds connections that began by revisions of the settle time that it has missed', () => {
+  const simulation = new LargeSimulation({
+    ...CALM,
+    nodes: 4,
+    backends: 6,
+    flows: 3000,
+    settleMs: MINUTE_MS,
+    lifetimeMs: 28_000,
+    endMs: 2 * MINUTE_MS,
+  });
+  const { agenda, nodes } = simulation.parts;
+  const node = nodes.all[0]!;
+  agenda.at(5_000, () => lose(simulation.parts, node));
+  for (const atMs of [10_000, 10_000, 85_000]) addAt(simulation, atMs); // in force after 41, 71 and 102 s
+  agenda.at(72_000, () => find(simulation.parts, node));
+  const report = simulation.run();
+  assert.deepEqual([node.isRouted, node.revision.number, broken(report)], [true, 4, 0]);
+});
+
 test('a node without the store goes on by what it has, with tables that differ until it is back', () => {
   const simulation = new LargeSimulation(CALM);
   const { agenda, nodes } = simulation.parts;

@@ -3,6 +3,7 @@
  * ready; and the router, which follows readiness a little later.
  */
 import type { PoolConfig } from '../../config/types.js';
+import { MISSED_MAX } from '../../fleet/missed.js';
 import type { Agenda } from './agenda.js';
 import type { Kind } from './options.js';
 import type { SharedPool, View } from './shared-pool.js';
@@ -17,6 +18,7 @@ export const NOBODY: ReadonlySet<string> = new Set();
 /** What the fleet has in force. */
 export interface Revision {
   readonly number: number;
+  readonly sinceMs: number;
   /** By pool. */
   readonly files: readonly PoolConfig[];
   readonly without: ReadonlySet<Node>;
@@ -44,7 +46,8 @@ export class Nodes {
   readonly #agenda: Agenda;
   readonly pools: readonly SharedPool[];
   readonly all: readonly Node[];
-  head: Revision;
+  /** The newest first. */
+  readonly #revisions: Revision[];
   /** Since the last look: pools whose tables may have changed on a node, and what changed them. */
   readonly touched = new Map<number, Kind>();
   /** Since the last look: what changed the router's next hops. */
@@ -54,7 +57,7 @@ export class Nodes {
   constructor(agenda: Agenda, pools: readonly SharedPool[], files: readonly PoolConfig[], count: number) {
     this.#agenda = agenda;
     this.pools = pools;
-    this.head = { number: 1, files, without: new Set() };
+    this.#revisions = [{ number: 1, sinceMs: 0, files, without: new Set() }];
     const views = pools.map((pool, i) => pool.first(files[i]));
     this.all = Array.from({ length: count }, (_, index) => ({
       index,
@@ -68,6 +71,18 @@ export class Nodes {
       isBlind: false,
       isRouted: true,
     }));
+  }
+
+  get head(): Revision {
+    return this.#revisions[0]!;
+  }
+
+  /** Another revision is in force in the fleet. */
+  comes(files: readonly PoolConfig[], without: ReadonlySet<Node>): Revision {
+    const number = this.head.number + 1;
+    this.#revisions.unshift({ number, sinceMs: this.#agenda.nowMs, files, without });
+    this.#revisions.splice(MISSED_MAX + 2);
+    return this.head;
   }
 
   get routed(): Node[] {
@@ -100,7 +115,22 @@ export class Nodes {
       const after = pool.edit(node.views[i], revision.files[i], node.down[i], false, this.#agenda.nowMs);
       this.#enter(node, i, after, kind);
     }
+    this.#recall(node, before, kind);
     this.setBehind(node, false, kind);
+  }
+
+  /** It remembers what was in force elsewhere between `before` and what it has now (fleet/missed.ts). */
+  #recall(node: Node, before: Revision, kind: Kind): void {
+    const { nowMs } = this.#agenda;
+    const missed = this.#revisions.flatMap((one, i) => {
+      const isMissed = one.number > before.number && one.number < node.revision.number;
+      return isMissed ? [{ files: one.files, untilMs: this.#revisions[i - 1]!.sinceMs }] : [];
+    });
+    if (missed.length === 0) return;
+    for (const [i, pool] of this.pools.entries()) {
+      const files = missed.map(({ files, untilMs }) => ({ file: files[i]!, untilMs }));
+      this.#enter(node, i, pool.recall(node.views[i], files, nowMs), kind);
+    }
   }
 
   /** What a node goes by of a pool's backends. */
@@ -121,6 +151,7 @@ export class Nodes {
   start(node: Node, kind: Kind): void {
     node.isRunning = true;
     const { head } = this;
+    const before = node.revision;
     if (node.hasStore && !head.without.has(node)) node.revision = head;
     node.isBehind = node.hasStore && node.revision !== head;
     for (const [i, pool] of this.pools.entries()) {
@@ -128,6 +159,7 @@ export class Nodes {
       const view = pool.restart(node.views[i], node.revision.files[i], nowMs);
       this.#enter(node, i, pool.mark(view, node.down[i], nowMs), kind);
     }
+    this.#recall(node, before, kind);
     this.#announce(node, kind);
   }
 

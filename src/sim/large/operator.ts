@@ -193,9 +193,7 @@ export class Operator {
 
   #putInForce({ wanted, without, preparedAtMs }: Attempt, file: PoolConfig): void {
     const { head, all } = this.#nodes;
-    const files = head.files.with(wanted.pool, file);
-    const revision: Revision = { number: head.number + 1, files, without };
-    this.#nodes.head = revision;
+    const revision = this.#nodes.comes(head.files.with(wanted.pool, file), without);
     this.#attempt = undefined;
     const reached = all.filter((node) => node.hasStore && node.isRunning);
     const [taking, others] = [true, false].map((is) =>

@@ -10,6 +10,7 @@
 import type { PoolConfig } from '../../config/types.js';
 import type { PoolChanges } from '../../pool/change.js';
 import { type Membership, NO_POOLS, type StandingOf, take } from '../../pool/membership.js';
+import { recall } from '../../pool/missed.js';
 import { ANYHOP, type BackendIds, type Lookup } from '../scheme.js';
 import {
   afterRestart,
@@ -121,6 +122,25 @@ export class SharedPool {
     return this.#after(view, `restart ${this.#numberOf(file)}`, nowMs, (pools, clockMs) =>
       afterRestart(pools, file, clockMs),
     );
+  }
+
+  /** @param missed what the pool was elsewhere, and until when */
+  recall(
+    view: View,
+    missed: readonly { readonly file: PoolConfig; readonly untilMs: number }[],
+    nowMs: number,
+  ): View {
+    const names = missed.map(({ file, untilMs }) => `${this.#numberOf(file)} ${untilMs}`);
+    return this.#after(view, `recall ${names}`, nowMs, (pools, clockMs) => {
+      const [{ changes }] = pools.values();
+      const { keyId } = changes;
+      const known = missed.map(({ file, untilMs }) => ({
+        pools: [file],
+        keyId,
+        untilMs: Math.min(clockMs - 1, Math.ceil(untilMs / CLOCK_MS) * CLOCK_MS),
+      }));
+      return recall(pools, known, clockMs);
+    });
   }
 
   /** Forgets what no node is in. */

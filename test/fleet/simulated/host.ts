@@ -19,6 +19,8 @@ export interface Process {
   /** In force in it; undefined until it serves. */
   text: string | undefined;
   number: number;
+  /** Numbers of the revisions that it remembers though it never had them, since it kept one last. */
+  recalled: readonly number[];
 }
 
 export class Host {
@@ -72,6 +74,8 @@ export class Host {
       name: this.place.split('/')[1]!,
       kept,
       keep: async (revision) => {
+        if (this.process === process) world.keeps(this, process, revision);
+        process.recalled = [];
         await this.#lasts(this.keepMs);
         if (this.process === process) this.disk = revision;
       },
@@ -89,6 +93,7 @@ export class Host {
       startMs: world.clock.nowMs,
       text: undefined,
       number: 0,
+      recalled: [],
     };
     this.process = process;
     void member.first(3_000).then(({ number, text }) => {
@@ -101,6 +106,9 @@ export class Host {
           await this.#lasts(this.activateMs);
           if (this.fails) throw new AnyhopError('ERR_FLEET', 'the model fails');
           if (this.process === process) this.#takes(process, number, text);
+        },
+        recall: async (missed) => {
+          process.recalled = missed.map(({ number }) => number);
         },
         standing: () => ({ ready: member.behind === undefined, reason: member.behind?.slice(0, 900) }),
       });

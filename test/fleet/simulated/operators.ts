@@ -8,7 +8,8 @@
  */
 import { AnyhopError } from '#anyhop/core/errors.js';
 import { apply } from '#anyhop/fleet/apply.js';
-import { digestOfText } from '#anyhop/fleet/record.js';
+import { MISSED_MAX } from '#anyhop/fleet/missed.js';
+import { digestOfText, peeked } from '#anyhop/fleet/record.js';
 import type { FleetStore } from '#anyhop/fleet/store.js';
 import { readFleetView } from '#anyhop/fleet/view.js';
 import { recordingLog } from '../fleet.js';
@@ -87,6 +88,19 @@ export class Operators {
   restored(): void {
     this.#won.clear();
     this.#laws.restored();
+  }
+
+  /** Numbers of the revisions that were in force between two records, the newest first. @param before undefined for none */
+  between(before: string | undefined, after: string): number[] {
+    const endDigest = before && digestOfText(before);
+    const numbers: number[] = [];
+    for (let child = peeked(after); numbers.length < MISSED_MAX; ) {
+      const found = this.#laws.known.get(child.parent ?? '');
+      if (found === undefined || child.parent === endDigest) break;
+      numbers.push(found.number);
+      child = found;
+    }
+    return numbers;
   }
 
   /** A member has it in force. */

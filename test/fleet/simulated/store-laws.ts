@@ -6,7 +6,7 @@
  *   no revision is written over or removed
  */
 import { ACTIVE, INTENT, REVISIONS, revisionPlace } from '#anyhop/fleet/places.js';
-import { digestOfText, peeked } from '#anyhop/fleet/record.js';
+import { digestOfText, peeked, type Revision } from '#anyhop/fleet/record.js';
 import { readActive, readIntent } from '#anyhop/fleet/said.js';
 import type { SimulatedEtcd } from './etcd.js';
 
@@ -17,6 +17,8 @@ export class StoreLaws {
   readonly everBegun = new Set<string>();
   /** SHA-256 of each text that was ever in force. */
   readonly everInForce = new Set<string>();
+  /** What was put in force and is still in the store, by the digest of its record. */
+  readonly known = new Map<string, Revision>();
   #last: readonly [atMs: number, what: string] | undefined;
 
   constructor(etcd: SimulatedEtcd, breaks: (law: string) => void) {
@@ -31,6 +33,10 @@ export class StoreLaws {
   }
 
   restored(): void {
+    for (const [digest, { number }] of this.known) {
+      const record = this.#etcd.get(revisionPlace(number));
+      if (record === undefined || digestOfText(record) !== digest) this.known.delete(digest);
+    }
     this.#last = undefined;
   }
 
@@ -68,6 +74,7 @@ export class StoreLaws {
     if (parent !== this.#active?.record)
       this.#breaks(`${by} puts revision ${number} in force upon another one than what is in force`);
     this.everInForce.add(config);
+    this.known.set(next.record, peeked(record));
     this.#last = [this.#etcd.clock.nowMs, `${number} by ${by}`];
   }
 

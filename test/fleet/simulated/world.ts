@@ -2,6 +2,7 @@
  * A fleet under a simulated clock: real members, real stores, real operators; the servers, the network and the disks are simulated. It watches
  * the laws of docs/fleet.md while time passes, and keeps the first that is broken.
  */
+import type { KeptRevision } from '#anyhop/config/fleet/kept.js';
 import { AGENTS_MS } from '#anyhop/fleet/agents-have.js';
 import { ACTIVE, INTENT, NODES, revisionPlace } from '#anyhop/fleet/places.js';
 import { digestOfText, opened } from '#anyhop/fleet/record.js';
@@ -101,6 +102,14 @@ export class World {
     if (number < (this.#numbers.get(host) ?? 0))
       this.#breaks(`${host.place} goes back from revision ${this.#numbers.get(host)} to ${number}`);
     if (host.role === 'forwarder') this.#agentsFirst(host, process, number);
+  }
+
+  /** It remembers all that was in force between what it had and what it has now, as far as the store knows of it. */
+  keeps({ place, role }: Host, { member, recalled }: Process, { number, record }: KeptRevision): void {
+    if (role !== 'forwarder' || this.#restoredMs + RESTORED_MS > this.clock.nowMs) return;
+    const missed = this.operators.between(member.inForce?.record, record);
+    if (missed.join() !== recalled.join())
+      this.#breaks(`${place} takes revision ${number}, and remembers ${recalled} and not ${missed}`);
   }
 
   /** No agent that answers is behind a forwarder, but for those that it names. */
