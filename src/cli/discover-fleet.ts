@@ -8,8 +8,7 @@ import { type FoundGroups, mentionsDiscovery, withFound } from '../config/edit/f
 import type { FleetConfig } from '../config/fleet/types.js';
 import { parseConfig } from '../config/load.js';
 import { makeDirectory } from '../core/directory.js';
-import { AnyhopError } from '../core/errors.js';
-import { FLEET_MESSAGE_CHARS_MAX } from '../core/limits.js';
+import { FLEET_FOUND_PRUNED_EVERY, FLEET_MESSAGE_CHARS_MAX } from '../core/limits.js';
 import type { Logger } from '../core/log.js';
 import { requireOwnDirectory } from '../core/own-directory.js';
 import { reasonOf } from '../core/reason.js';
@@ -22,10 +21,11 @@ import { fleetDigest } from '../fleet/digest.js';
 import { Election } from '../fleet/election.js';
 import { nodeKey, type SigningKey } from '../fleet/keys.js';
 import type { FleetMember } from '../fleet/member.js';
+import { prune } from '../fleet/prune.js';
 import { digestOfText, type NodeRevision, peeked } from '../fleet/record.js';
 import { groupsIn } from '../fleet/records.js';
 import type { SaidOfSources } from '../fleet/said.js';
-import type { FleetStore } from '../fleet/store.js';
+import { type FleetStore, isStoreFault } from '../fleet/store.js';
 import { readFleetView } from '../fleet/view.js';
 import type { ConfigChanges } from '../node/config-changes.js';
 import type { NodeDiscovery } from '../node/run.js';
@@ -184,7 +184,7 @@ export class FleetDiscovery implements NodeDiscovery {
       return [`revision ${view.intent.number} by ${view.intent.by} is being prepared`];
     if (view.record !== inForce.record) return ['this node has not the revision of the fleet'];
     try {
-      await apply(
+      const { revision } = await apply(
         store,
         view,
         {
@@ -204,13 +204,19 @@ export class FleetDiscovery implements NodeDiscovery {
           progress: () => undefined,
         },
       );
+      if (revision.number % FLEET_FOUND_PRUNED_EVERY === 0) await prune(store).catch(unlessStoreFault);
       return [];
     } catch (error) {
       if (error instanceof WouldWait) return error.waits;
-      if (error instanceof AnyhopError && error.code === 'ERR_STORE') return ['the store does not answer'];
+      if (isStoreFault(error)) return ['the store does not answer'];
       throw error;
     }
   }
+}
+
+/** A store that does not answer says so by itself; the next one tries again. */
+function unlessStoreFault(error: unknown): void {
+  if (!isStoreFault(error)) throw error;
 }
 
 /** The operator's revision that a record is, or stands upon. */

@@ -1,14 +1,11 @@
 /** `anyhop fleet apply` and `rollback`: a config in force on every member at once, or on none. */
 import { Command, InvalidArgumentError } from 'commander';
-import { refused } from '../fleet/apply.js';
 import { textOf } from '../fleet/blob.js';
-import { readLog } from '../fleet/view.js';
 import { candidateFrom } from './fleet-candidate.js';
 import { changeFleet, type FleetChangeOptions, readText } from './fleet-change.js';
 import { fleetChangeOptions, fleetJsonOption } from './fleet-options.js';
 import { withStore } from './fleet-place.js';
-
-const REVISIONS_READ_MAX = 10_000;
+import { revisionOf } from './fleet-revision.js';
 
 export function fleetApplyCommand(): Command {
   return changing('apply')
@@ -58,11 +55,7 @@ Example:
     .action(async (number: number, options: FleetChangeOptions) => {
       await changeFleet(options, async (store, before, view) => {
         const { text, message } = await withStore(options, async (_, fleet) => {
-          const revision = (await readLog(store, fleet, REVISIONS_READ_MAX)).find(
-            (each) => typeof each !== 'string' && each.number === number,
-          );
-          if (revision === undefined || typeof revision === 'string')
-            throw refused(`the store has no revision ${number}`, '`anyhop fleet log` lists them.', 2);
+          const revision = await revisionOf(store, fleet, number);
           return { text: await textOf(store, revision), message: revision.message };
         });
         const why = options.message ?? `back to revision ${number}${message === '' ? '' : `: ${message}`}`;

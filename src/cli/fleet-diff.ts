@@ -1,17 +1,14 @@
 /** `anyhop fleet diff`: what changed from one revision to another. */
 import { Command } from 'commander';
-import { refused } from '../fleet/apply.js';
 import { textOf } from '../fleet/blob.js';
-import { readLog } from '../fleet/view.js';
 import { parseNumber } from './fleet-apply.js';
 import { candidateOf, changesOf, planOf } from './fleet-change.js';
 import { fleetJsonOption } from './fleet-options.js';
 import { withStore } from './fleet-place.js';
+import { revisionOf } from './fleet-revision.js';
 import { type ConfigOptions, configOption } from './options.js';
 import { writeResult } from './output.js';
 import { drawFilePlan } from './plan-text.js';
-
-const REVISIONS_READ_MAX = 10_000;
 
 export function fleetDiffCommand(): Command {
   return new Command('diff')
@@ -33,12 +30,9 @@ Example:
     )
     .action(async (from: number, to: number, options: ConfigOptions & { readonly json?: true }) => {
       await withStore(options, async (store, fleet) => {
-        const revisions = await readLog(store, fleet, REVISIONS_READ_MAX);
         const [before, after] = await Promise.all(
           [from, to].map(async (number) => {
-            const found = revisions.find((each) => typeof each !== 'string' && each.number === number);
-            if (found === undefined || typeof found === 'string')
-              throw refused(`the store has no revision ${number}`, '`anyhop fleet log` lists them.', 2);
+            const found = await revisionOf(store, fleet, number);
             return candidateOf(await textOf(store, found), `revision ${number}`);
           }),
         );

@@ -448,6 +448,9 @@ export const FLEET_RECORD_BYTES_MAX = 64 * 1024;
 export const FLEET_MESSAGE_CHARS_MAX = 1000;
 /** How much later than agents the forwarders of a fleet may have a revision in force, and so count a settle time from. */
 export const FORWARDERS_LATE_MS_MAX = 30_000;
+/** Revisions that nodes have signed, of which the store keeps so many; and how often one who adds to them removes those beyond. */
+export const FLEET_FOUND_REVISIONS_MAX = 100;
+export const FLEET_FOUND_PRUNED_EVERY = 10;
 /** Forwarders, agents and other processes that a fleet lists. */
 export const FLEET_MEMBERS_MAX = 10_000;
 /** Backends that a node tells its fleet are down; of more it tells these. */

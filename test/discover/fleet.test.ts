@@ -1,10 +1,13 @@
 /** Revisions that a node signs, before members of a fleet with a real etcd: which are taken, and which are refused, and why. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { drawLog } from '#anyhop/cli/fleet-log.js';
+import { revisionOf } from '#anyhop/cli/fleet-revision.js';
 import { apply, type Change, WouldWait } from '#anyhop/fleet/apply.js';
 import type { SigningKey } from '#anyhop/fleet/keys.js';
-import { ACTIVE, revisionPlace } from '#anyhop/fleet/places.js';
-import { digestOfText, opened, peeked, type Revision, sealed } from '#anyhop/fleet/record.js';
+import { ACTIVE, blobPlace, revisionPlace } from '#anyhop/fleet/places.js';
+import { prune } from '#anyhop/fleet/prune.js';
+import { digestOfText, opened, peeked, type Revision, sealed, signerOf } from '#anyhop/fleet/record.js';
 import { readFleetView, readLog } from '#anyhop/fleet/view.js';
 import { type Etcd, startEtcd } from '../fleet/etcd.js';
 import { newOperatorKey, TestFleet, type TestMember, until } from '../fleet/fleet.js';
@@ -218,6 +221,48 @@ ${more}`;
     agent = fleet.member('agent', 'web-1');
     await agent.ready();
     assert.equal(agent.text(), next);
+  });
+
+  test('is removed when there are many later ones, and what the operator signed stays', async () => {
+    const store = fleet.store();
+    const before = (await store.read('revisions/', 'blobs/')).entries;
+    const found = [...before].filter(
+      ([place, { value }]) => place.startsWith('revisions/') && signerOf(value) !== undefined,
+    );
+    assert.ok(found.length > 4, `${found.length}`);
+    assert.equal(await prune(store, found.length), 0);
+    assert.equal(await prune(store, 2), found.length - 2);
+    const { entries } = await store.read('revisions/', 'blobs/');
+    const gone = found
+      .map(([place]) => place)
+      .sort()
+      .slice(0, -2);
+    assert.deepEqual(
+      gone.filter((place) => entries.has(place)),
+      [],
+    );
+    const left = [...entries].filter(([place]) => place.startsWith('revisions/'));
+    assert.equal(
+      left.length,
+      [...before.keys()].filter((place) => place.startsWith('revisions/')).length - gone.length,
+    );
+    const needed = new Set(left.map(([, { value }]) => blobPlace(peeked(value).config)));
+    assert.deepEqual(
+      [...needed].filter((place) => !entries.has(place)),
+      [],
+    );
+    assert.deepEqual((await fleet.view()).faults, []);
+    const blobs = (of: Iterable<string>) => [...of].filter((place) => place.startsWith('blobs/')).length;
+    assert.ok(blobs(entries.keys()) < blobs(before.keys()));
+    assert.match(drawLog(await readLog(store, fleet.config, 20)), /^2 to [0-9]+ {2}are not kept any more$/m);
+    await assert.rejects(revisionOf(store, fleet.config, 2), { message: 'revision 2 is not kept any more' });
+    await assert.rejects(revisionOf(store, fleet.config, 99), { message: 'the store has no revision 99' });
+    // A member without anything begins with what is in force.
+    const late = fleet.member('agent', 'web-2');
+    await late.ready();
+    assert.equal(late.text(), edge.text());
+    await find(edge.text()!.replace('weight: 6', 'weight: 7'));
+    await until('it follows', () => late.text() === edge.text());
   });
 
   test('withdraws nobody when it is put in the place of the one in force without having been taken', async () => {

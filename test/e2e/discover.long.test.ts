@@ -26,6 +26,7 @@ describe('a fleet whose backends come from a source', {
   let lab: Lab;
   let fleet: LabFleet;
   let lists: string;
+  let api: string;
   const forwarders: (LabProcess | undefined)[] = [];
 
   before(async () => {
@@ -40,6 +41,7 @@ describe('a fleet whose backends come from a source', {
     fleet = await createLabFleet(lab);
     lists = join(dirname(fleet.file), 'web.d');
     mkdirSync(lists);
+    api = join(dirname(fleet.file), 'api.json');
     for (const index of [0, 1]) forwarders.push(await fleet.startForwarder(index, { until: 'fleet_waits' }));
     for (const index of [0, 1, 2, 3]) await fleet.startAgent(index, { until: 'fleet_waits' });
   });
@@ -51,6 +53,9 @@ describe('a fleet whose backends come from a source', {
     writeFileSync(`${path}.new`, JSON.stringify(list));
     renameSync(`${path}.new`, path);
   }
+
+  const servers = (...numbers: number[]) =>
+    numbers.map((n) => ({ name: `api-${n}`, address: `10.9.0.${n}`, port: 8080 }));
 
   /** Also while a member is not ready, which is its exit code. */
   const fleetStatus = (): string => {
@@ -82,9 +87,19 @@ describe('a fleet whose backends come from a source', {
 
   test('is told which lines to add, and keeps the backends in force for a file without them', async () => {
     write(1, 2, 3);
-    fleet.change(({ pools }) => {
+    writeFileSync(api, JSON.stringify(servers(1, 2, 3)));
+    fleet.change((config) => {
+      const { pools, services } = config;
       pools[POOL].backends = pools[POOL].backends.slice(0, 3);
       pools[POOL].backends_from = { file: lists, allowed_addresses: ['10.0.0.0/8'], debounce: '100ms' };
+      config.l7 = {
+        drain_deadline: '1s',
+        frontends: { web: { services: [services[0].name], routes: [{ to: 'api' }] } },
+        upstreams: {
+          api: { servers_from: { file: api, allowed_addresses: ['10.9.0.0/16'], debounce: '100ms' } },
+        },
+      };
+      config.l7.upstreams.api.servers = servers(1, 2, 3);
     });
     await fleet.anyhop(['fleet', 'apply', fleet.file]);
     const line = /discover:\n {2}keys:\n {4}edge-1: "(.{44})"\n {4}edge-2: "(.{44})"/;
@@ -92,11 +107,12 @@ describe('a fleet whose backends come from a source', {
     const [, one, two] = line.exec(fleetStatus())!;
     fleet.change((config) => {
       delete config.pools[POOL].backends;
+      delete config.l7.upstreams.api.servers;
       config.discover = { keys: { 'edge-1': one, 'edge-2': two } };
     });
     assert.match(
       await fleet.anyhop(['fleet', 'apply', fleet.file]),
-      /^pool v4-over-v4: its 3 backends stay, since a source fills it/,
+      /^pool v4-over-v4: its 3 backends stay, since a source fills it \(backends_from\)\nupstream api: its 3 servers stay/,
     );
     await becomes('web-1', 'web-2', 'web-3');
   });
@@ -108,6 +124,22 @@ describe('a fleet whose backends come from a source', {
     await becomes('web-1 draining', 'web-2', 'web-3', 'web-4');
     await becomes('web-2', 'web-3', 'web-4');
     assert.match(await fleet.anyhop(['fleet', 'log']), /found by discovery/);
+  });
+
+  test('takes the servers of an upstream too, and drains one that is gone before it goes', async () => {
+    const inForce = async (): Promise<string> => fleet.anyhop(['fleet', 'export']);
+    writeFileSync(api, JSON.stringify(servers(2, 3, 4)));
+    await until(
+      'the new one',
+      async () => /name: api-4, address: 10\.9\.0\.4, port: 8080 \}/.test(await inForce()),
+      WAIT_MS,
+    );
+    assert.match(
+      await fleet.anyhop(['fleet', 'log']),
+      /upstream api: api-1 drains, upstream api: api-4 joins/,
+    );
+    await until('the end of the drain', async () => !(await inForce()).includes('api-1'), WAIT_MS);
+    assert.match(fleetStatus(), /upstream api, .*api\.json: 3 servers at /);
   });
 
   test('refuses to add and remove by hand, and keeps a drain of the operator', async () => {
