@@ -123,12 +123,21 @@ export interface DrainStatus {
 export interface PoolChangeStatus {
   /** ISO 8601: the last one; absent when nothing settles. */
   readonly settlesAt?: string;
+  /** While the flow hash key changes: the former one, which packets are hashed with too. */
+  readonly formerKey?: FormerKeyStatus;
   /** ISO 8601: states were in force until then that had to make room in the memory; absent when none had to. */
   readonly forgottenUntil?: string;
   /** Backends that drain and still have connections, for which the first that is queued waits; absent when for none. */
   readonly waitsFor?: readonly string[];
   /** The next one first. */
   readonly queued: readonly QueuedStatus[];
+}
+
+export interface FormerKeyStatus {
+  /** Fingerprint of its secret. */
+  readonly id: string;
+  /** ISO 8601: when no connection is left of it at the latest. */
+  readonly until: string;
 }
 
 export interface QueuedStatus {

@@ -1,5 +1,7 @@
 /** `anyhop image`: shows the forwarding state that a config leads to. */
 import { Command, Option } from 'commander';
+import { keyFingerprint as fingerprintOf } from '../config/key-fingerprint.js';
+import type { NodeConfig } from '../config/types.js';
 import { L } from '../core/layout.gen.js';
 import { imageBackends, imageDigest, imageServices } from '../image/inspect.js';
 import { type Assembly, assemble, fixedPath, servedOf } from '../node/assemble.js';
@@ -18,7 +20,7 @@ export function imageCommand(): Command {
     .summary('print the forwarding state that a config file leads to')
     .description(
       'Builds the image (the flat memory that every engine reads) from the config file and prints its contents and digest. It asks ' +
-        'neither a node nor the kernel: every backend is up, and MAC addresses and MTU are assumed. Keys are not shown.',
+        'neither a node nor the kernel: every backend is up, and MAC addresses and MTU are assumed. Of keys it shows fingerprints.',
     )
     .addOption(configOption())
     .addOption(mtuOption())
@@ -30,13 +32,21 @@ export function imageCommand(): Command {
         generation: 1,
         path: fixedPath(options.mtu),
       });
-      writeResult(options.json, summarize(assembly), format);
+      writeResult(options.json, { ...keysOf(config.node), ...summarize(assembly) }, format);
     });
   for (const option of nodeOptions()) command.addOption(option);
   return command;
 }
 
-type Summary = ReturnType<typeof summarize>;
+type Summary = ReturnType<typeof summarize> & ReturnType<typeof keysOf>;
+
+/** Fingerprints: of the secret that flows are hashed with, and of others in its file, such as the one before or the next one. */
+function keysOf({ key, otherKeys }: NodeConfig) {
+  const [keyFingerprint, ...otherKeyFingerprints] = [key, ...otherKeys].map((secret) =>
+    fingerprintOf(secret.reveal()),
+  );
+  return { keyFingerprint, otherKeyFingerprints };
+}
 
 function summarize(assembly: Assembly) {
   const { image, pools, numbers } = assembly;
@@ -84,6 +94,7 @@ function format(summary: Summary): string {
   const lines = [
     `image      ${summary.bytes} bytes, layout version ${summary.layoutVersion}, flow hash version ${summary.flowHashVersion}, generation ${summary.generation}`,
     `digest     ${summary.digest}`,
+    `key        ${[summary.keyFingerprint, ...summary.otherKeyFingerprints.map((id) => `${id} is in its file too`)].join('; ')}`,
     '',
     ...columns(
       ['SERVICE', 'VIP', 'PORTS', 'POOL', 'HASH', 'SECOND CHANCE'],

@@ -12,7 +12,7 @@ import type {
   Readiness,
   ServiceStatus,
 } from '../api/status.js';
-import { amount, short } from '../core/figures.js';
+import { amount, lasting, short } from '../core/figures.js';
 import { STATES_REMEMBERED_MAX } from '../core/limits.js';
 import { printable } from '../core/printable.js';
 import { clockTime } from '../core/time.js';
@@ -43,6 +43,7 @@ export function drawStatus(status: NodeStatus, now = new Date(), onlyDown = fals
       ...(readiness.ready ? notReady(readiness.services) : []).map((line) => ['NOT READY', line] as const),
       ...drawConfigFile(status.config, now),
       ...drawFleet(status.fleet, now),
+      ['key', drawKeys(status, now)],
       ...drawDiscovery(status.discovery ?? [], now),
       ...(status.log === undefined
         ? []
@@ -84,6 +85,21 @@ export function drawStatus(status: NodeStatus, now = new Date(), onlyDown = fals
       RIGHT,
     ),
   ].join('\n')}\n`;
+}
+
+/** Fingerprints of the secrets that flows are hashed with, and for how long with a former one. */
+function drawKeys({ keyFingerprint, pools }: NodeStatus, now: Date): string {
+  const untilOf = new Map<string, string>();
+  for (const { change } of pools) {
+    if (change.formerKey === undefined) continue;
+    const { id, until } = change.formerKey;
+    if (until > (untilOf.get(id) ?? '')) untilOf.set(id, until);
+  }
+  const former = [...untilOf].map(([id, until]) => {
+    const left = lasting(Date.parse(until) - now.getTime());
+    return `; ${id} for connections of before, until ${clockTime(until, now)} at the latest (${left} more)`;
+  });
+  return [keyFingerprint, ...former].join('');
 }
 
 /** One line per pool whose services are not ready: they have the same reason. */

@@ -4,6 +4,7 @@ import type { DrainStatus, OverrideStatus, PoolChangeStatus, QueuedStatus } from
 import type { RuntimeEdit } from '../config/edit/kept.js';
 import { drainSources } from '../pool/agent-drain.js';
 import type { PoolChanges } from '../pool/change.js';
+import { rekeyedUntilMs } from '../pool/due.js';
 import { type QueuedStep, queuedSteps } from '../pool/effects.js';
 import type { Membership, PoolMembership } from '../pool/membership.js';
 import { settlesAtMs } from '../pool/open-changes.js';
@@ -15,10 +16,17 @@ export function changeStatus(pool: PoolMembership | undefined): PoolChangeStatus
   const held = steps[0]?.waitsFor ?? [];
   return {
     ...(settles !== undefined && { settlesAt: new Date(settles).toISOString() }),
+    ...formerKeyStatus(pool.changes),
     ...forgotten(pool.changes),
     ...(held.length > 0 && { waitsFor: held }),
     queued: steps.map(queuedStatus),
   };
+}
+
+function formerKeyStatus(changes: PoolChanges): Pick<PoolChangeStatus, 'formerKey'> {
+  if (changes.formerKey === undefined) return {};
+  const until = new Date(rekeyedUntilMs(changes)).toISOString();
+  return { formerKey: { id: changes.formerKey.id, until } };
 }
 
 /** Until when a state was in force that had to make room in the memory. */

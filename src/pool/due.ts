@@ -29,8 +29,8 @@ export function dueAtMs(changes: PoolChanges, drainDeadlineMs: number): number[]
   });
 }
 
-/** When no connection is left of a former flow hash key. */
-function rekeyedUntilMs({ formerKey, settleMs, planned, holds }: PoolChanges): number {
+/** When no connection is left of a former flow hash key at the latest; 0 without one. */
+export function rekeyedUntilMs({ formerKey, settleMs, planned, holds }: PoolChanges): number {
   if (formerKey === undefined) return 0;
   const before = new Set(planned.flatMap(({ atMs = 0, drains }) => (atMs > formerKey.untilMs ? [] : drains)));
   const held = holds.flatMap(({ name, untilMs }) => (before.has(name) ? [untilMs] : []));

@@ -58,7 +58,7 @@ export function fleetView(
   const rows = {
     nodes: nodeRows(nodes, sources, differences(live), now, staleAfterMs),
     services: serviceRows(used),
-    pools: poolRows(used, backends),
+    pools: poolRows(used, backends, now),
     backends,
     verdicts: verdictRows(used),
     defence: defenceRows(used, now),

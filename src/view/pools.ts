@@ -25,9 +25,15 @@ export interface PoolRow {
   readonly queued: readonly QueuedStatus[];
   /** ISO 8601: when the last change settles, on the node where it takes longest. */
   readonly settlesAt?: string | undefined;
+  /** While the flow hash key changes, on the node where it takes longest: fingerprints, and for how long the former one is asked. */
+  readonly keys?: { readonly is: string; readonly was: string; readonly leftMs: number };
 }
 
-export function poolRows(sources: readonly Source[], backends: readonly BackendRow[]): PoolRow[] {
+export function poolRows(
+  sources: readonly Source[],
+  backends: readonly BackendRow[],
+  now: number,
+): PoolRow[] {
   const all = gathered(sources, ({ status }) => status.pools.map((pool) => [pool.name, pool] as const));
   const members = groupedBy(backends, ({ pool }) => pool);
   return [...all].map(([name, seen]) => {
@@ -53,8 +59,23 @@ export function poolRows(sources: readonly Source[], backends: readonly BackendR
         pools
           .map(({ change }) => change.settlesAt ?? '')
           .reduce((one, other) => (other > one ? other : one)) || undefined,
+      ...keysOf(seen, now),
     };
   });
+}
+
+function keysOf(
+  seen: readonly { readonly source: Source; readonly thing: PoolStatus }[],
+  now: number,
+): Pick<PoolRow, 'keys'> {
+  const [latest] = seen
+    .flatMap(({ source, thing: { change } }) => {
+      const { id: was, until } = change.formerKey ?? {};
+      if (was === undefined || until === undefined) return [];
+      return [{ is: source.status.keyFingerprint, was, leftMs: Math.max(0, Date.parse(until) - now) }];
+    })
+    .sort((one, other) => other.leftMs - one.leftMs);
+  return latest === undefined ? {} : { keys: latest };
 }
 
 function queuedOf({ change }: PoolStatus): readonly QueuedStatus[] {

@@ -160,7 +160,11 @@ const status = fields({
       mode: text,
       slots: count,
       digests: fields({ owners: text, alternates: text }),
-      change: fields({ settlesAt: optional(text), queued: list(fields({ id: text, changes: list(text) })) }),
+      change: fields({
+        settlesAt: optional(text),
+        formerKey: optional(fields({ id: text, until: text })),
+        queued: list(fields({ id: text, changes: list(text) })),
+      }),
       backends: list(backend, BACKENDS_MAX),
     }),
     POOLS_MAX,

@@ -63,6 +63,7 @@ export function troublesOf(rows: Rows, rates: ActionRates): Trouble[] {
     ...rows.nodes.flatMap(ofNode),
     ...ofServices(rows),
     ...rows.pools.flatMap((pool) => ofPool(pool, rows.nodes.length)),
+    ...ofKeys(rows.pools),
     ...ofBackends(rows.backends),
     ...ofDefence(rows.defence, rows.nodes.length),
     ...ofDrops(rows.verdicts, rates),
@@ -194,6 +195,21 @@ function ofPool({ name: pool, needs, queued, backends }: PoolRow, nodes: number)
   if (backends.total === 0)
     found.push({ level: 'bad', kind: 'pool_empty', text: `pool ${pool} has no backend`, pool });
   return found;
+}
+
+/** One for all pools with the same keys. */
+function ofKeys(pools: readonly PoolRow[]): Trouble[] {
+  const changing = pools.flatMap(({ name, keys }) => (keys === undefined ? [] : [{ name, ...keys }]));
+  return [...groupedBy(changing, ({ is, was }) => `${was} -> ${is}`)].map(([keys, some]) => {
+    const names = some.map(({ name }) => name);
+    const left = lasting(Math.max(...some.map(({ leftMs }) => leftMs)));
+    return {
+      level: 'note',
+      kind: 'key_changes',
+      text: `the flow hash key changes, ${keys}: connections of before need the former one for ${left} more (${names.length === 1 ? 'pool' : 'pools'} ${listed(names)})`,
+      pool: names[0],
+    };
+  });
 }
 
 const NEEDS: ReadonlyMap<string, string> = new Map(

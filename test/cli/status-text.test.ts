@@ -206,6 +206,22 @@ test('status says how far drains have come, what settles, what waits, and what w
   for (const line of drawn.slice(first)) assert.ok(line.length <= 100, line);
 });
 
+test('status names the secret that flows are hashed with, and a former one for as long as connections need it', () => {
+  const keyOf = (status: Partial<NodeStatus>) =>
+    lines(nodeStatus({ keyFingerprint: '957ba6bd1fa59302', ...status })).find((line) => /^key /.test(line));
+  assert.equal(keyOf({}), 'key      957ba6bd1fa59302');
+  const until = (time: string) => ({ formerKey: { id: '3f0c9a7be1d25486', until: at(time) }, queued: [] });
+  const pools = [
+    poolStatus('web', [], { change: until('12:10:00') }),
+    poolStatus('api', [], { change: until('12:09:00') }),
+    poolStatus('dns', []),
+  ];
+  assert.equal(
+    keyOf({ pools }),
+    'key      957ba6bd1fa59302; 3f0c9a7be1d25486 for connections of before, until 12:10:00 at the latest (30 s more)',
+  );
+});
+
 test('status says in a line what the defence does, and names attacks, lists and backends that need somebody', () => {
   assert.doesNotMatch(lines(nodeStatus()).join('\n'), /defend|ATTACK/);
   const drawn = lines(

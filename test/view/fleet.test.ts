@@ -332,6 +332,28 @@ test('an attack that rules only count passes, and the trouble says so', () => {
   assert.match(text!, /sources above their limit, 20 packets\/s; it passes, since the rule only counts/);
 });
 
+test('another flow hash key is a note for as long as connections of the former one may live, on whichever node', () => {
+  const pools = (until: string) => [
+    poolStatus('web', [], {
+      change: { formerKey: { id: '3f0c9a7be1d25486', until: `2024-05-01T12:${until}.000Z` }, queued: [] },
+    }),
+  ];
+  const keyFingerprint = '957ba6bd1fa59302';
+  const { troubles } = fleetView(
+    [
+      seen('edge-1', { keyFingerprint, pools: pools('09:00') }),
+      seen('edge-2', { keyFingerprint, pools: pools('10:30') }),
+    ],
+    NOW,
+  );
+  assert.deepEqual(
+    troubles.flatMap(({ level, kind, text }) => (kind === 'key_changes' ? [`${level} ${text}`] : [])),
+    [
+      'note the flow hash key changes, 3f0c9a7be1d25486 -> 957ba6bd1fa59302: connections of before need the former one for 5 min more (pool web)',
+    ],
+  );
+});
+
 test('backends that cannot take cookies are a note while no cookie is used, and the worst when one is', () => {
   const withoutCookies = ['web-1', 'web-2'].map((backend) => ({
     pool: 'web',
