@@ -11,6 +11,7 @@ import { Secret } from '../config/secret.js';
 import type { NodeConfig } from '../config/types.js';
 import { FLEET_KEYS_MAX } from '../core/limits.js';
 import { readOwnFile, replaceOwnFile } from '../core/own-file.js';
+import { reasonOf } from '../core/reason.js';
 import type { PoolMemory } from '../pool/membership.js';
 
 /** Each pool has a present one and one before, and few have others than the rest. */
@@ -20,7 +21,8 @@ const kept = z.array(z.string().regex(KEY_PATTERN)).max(KEYS_MAX);
 type HeldKeys = Pick<NodeConfig, 'key' | 'keyFile'>;
 
 export class KnownKeys {
-  readonly #file: string;
+  /** Its own, beside what it remembers of its pools. */
+  readonly file: string;
   readonly #byId = new Map<string, Secret>();
   /** Fingerprints of those in the file. */
   #kept = '';
@@ -28,7 +30,7 @@ export class KnownKeys {
   #seen = { changed: -1, inForce: '', held: [] as string[] };
 
   constructor(file: string) {
-    this.#file = file;
+    this.file = file;
   }
 
   of(id: string): Secret | undefined {
@@ -55,14 +57,21 @@ export class KnownKeys {
     return { inForce, held: this.#seen.held };
   }
 
-  /** What a process before this one kept, as far as it can be used: flows of a key that is not known lose their second chance. */
-  read(): void {
+  /**
+   * What a process before this one kept. Flows of a key that is not known lose their second chance.
+   * @returns why it cannot be used; undefined when it can, or there is none
+   */
+  read(): string | undefined {
+    let text: string;
     try {
-      for (const digits of kept.parse(JSON.parse(readOwnFile(this.#file).text)))
-        this.#add(new Secret(Buffer.from(digits, 'hex')));
-    } catch {
-      // none yet, or somebody else's
+      text = readOwnFile(this.file).text;
+    } catch (error) {
+      return (error as NodeJS.ErrnoException).code === 'ENOENT' ? undefined : reasonOf(error);
     }
+    const secrets = secretsIn(text);
+    if (secrets === undefined) return 'it holds something else than secrets in hexadecimal digits';
+    for (const secret of secrets) this.#add(secret);
+    return undefined;
   }
 
   /** Keeps those that pools refer to, and no others. */
@@ -72,12 +81,21 @@ export class KnownKeys {
     const names = known.sort().join();
     if (names === this.#kept) return;
     const digits = known.map((id) => Buffer.from(this.#byId.get(id)!.reveal()).toString('hex'));
-    await replaceOwnFile(this.#file, `${JSON.stringify(digits)}\n`);
+    await replaceOwnFile(this.file, `${JSON.stringify(digits)}\n`);
     this.#kept = names;
   }
 
   #add(secret: Secret): void {
     const id = keyFingerprint(secret.reveal());
     if (!this.#byId.has(id)) this.#byId.set(id, secret);
+  }
+}
+
+/** An error of the parser may quote the text: nobody is told of it. */
+function secretsIn(text: string): Secret[] | undefined {
+  try {
+    return kept.parse(JSON.parse(text)).map((digits) => new Secret(Buffer.from(digits, 'hex')));
+  } catch {
+    return undefined;
   }
 }

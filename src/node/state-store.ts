@@ -62,7 +62,7 @@ export class StateStore {
     requireSafe(this.#directory);
     try {
       await removeLeftovers(this.#directory);
-      this.keys.read();
+      this.#readKeys();
       return readMemory(readOwnFile(this.#file).text, this.#clocks());
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return new Map();
@@ -75,6 +75,16 @@ export class StateStore {
         await rename(this.#file, `${this.#file}.bad`).catch((cause: unknown) => this.#complain(cause));
       return new Map();
     }
+  }
+
+  #readKeys(): void {
+    const { file } = this.keys;
+    const why = this.keys.read();
+    if (why !== undefined)
+      this.#log.error(
+        { event: 'state_unusable', file, why },
+        `${file}: ${why}; a former flow hash key is known only as far as node.key_file has its secret`,
+      );
   }
 
   /** Why what is written is not kept; undefined when it is. */

@@ -28,14 +28,14 @@ describe('the secrets of a node', () => {
 
   it('are kept while pools refer to them, for the node alone, and no others', async () => {
     const keys = new KnownKeys(file);
-    keys.read(); // there is none
+    assert.equal(keys.read(), undefined, 'there is none');
     keys.add({ key: secret(ONE), otherKeys: [secret(THREE)] });
     keys.add({ key: secret(TWO), otherKeys: [] });
     await keys.keep(pools(ONE, TWO));
     assert.equal(statSync(file).mode & 0o777, 0o600);
     assert.deepEqual(JSON.parse(readFileSync(file, 'utf8')).sort(), [ONE, TWO]);
     const next = new KnownKeys(file);
-    next.read();
+    assert.equal(next.read(), undefined);
     assert.deepEqual(
       [ONE, TWO, THREE].map((each) => next.of(idOf(each)) !== undefined),
       [true, true, false],
@@ -48,9 +48,10 @@ describe('the secrets of a node', () => {
     for (const text of ['', '{}', '["xyz"]', JSON.stringify(Array(65).fill(ONE))]) {
       writeFileSync(file, text, { mode: 0o600 });
       const keys = new KnownKeys(file);
-      keys.read();
+      assert.equal(keys.read(), 'it holds something else than secrets in hexadecimal digits', text);
       assert.equal(keys.of(idOf(ONE)), undefined, text);
     }
+    assert.match(new KnownKeys(folder).read()!, /not a regular file/);
   });
 
   it('are told by fingerprint: the one in force, and all that the key file has by now', () => {

@@ -1,0 +1,107 @@
+/** `anyhop run` on a host whose config is that of its fleet. */
+import { revisionDirectory } from '../config/fleet/kept.js';
+import { keyFingerprint } from '../config/key-fingerprint.js';
+import { loadConfigWithText, type RevisionText } from '../config/load.js';
+import { FLEET_MESSAGE_CHARS_MAX } from '../core/limits.js';
+import type { Logger } from '../core/log.js';
+import { fleetDigest } from '../fleet/digest.js';
+import type { Follower } from '../fleet/follower.js';
+import type { NodeActions } from '../node/actions.js';
+import type { ReadConfig } from '../node/config-file.js';
+import { runNode } from '../node/run.js';
+import { lastGoodConfig } from '../node/state-store.js';
+import { join, RevisionReader, telling } from './fleet-join.js';
+import { askedSiblings } from './fleet-siblings.js';
+import { firstConfig, loadOptions, type RunCommandOptions } from './run-config.js';
+
+export async function runInFleet(options: RunCommandOptions, log: Logger): Promise<void> {
+  const { config: file, name, stateDir } = options;
+  const kept = lastGoodConfig(revisionDirectory(file, stateDir), file)?.key;
+  const keyOfLast = kept && keyFingerprint(kept.reveal());
+  let running: NodeActions | undefined;
+  const read = (revision: RevisionText): ReadConfig => {
+    const keyInForce = running?.keys().inForce ?? keyOfLast;
+    return loadConfigWithText(file, { ...loadOptions(options), keyInForce, revision });
+  };
+  const { member, first, views, discovery } = await join({
+    role: 'forwarder',
+    file,
+    name,
+    stateDir,
+    read: (revision) => read(revision).config,
+    siblings: (revision) => askedSiblings(read(revision).config.node),
+    log,
+  });
+  let inForce = first;
+  const knows = ({ number }: RevisionText): void => {
+    if (views !== undefined) views.revision = number;
+  };
+  knows(first);
+  const load = (): ReadConfig => read(inForce);
+  const reader = new RevisionReader(read);
+  const follow = (actions: NodeActions): void => {
+    running = actions;
+    member.serve(
+      telling({
+        prepare: async ({ force }, text) => {
+          const { config, waits } = await actions.config.prepare({ force, load: () => reader.anew(text) });
+          return { digest: fleetDigest(config), waits };
+        },
+        release: () => {
+          reader.forget();
+          actions.config.release();
+        },
+        activate: async (_, text) => {
+          // What may be lost by it was asked when it was prepared; what it waited for, the fleet waited for.
+          knows(text);
+          try {
+            await actions.config.take({ force: true, load: () => reader.again(text) });
+            inForce = text;
+          } finally {
+            knows(inForce);
+          }
+          reader.forget();
+          actions.config.release();
+        },
+        recall: (missed) =>
+          actions.config.recall(
+            missed.map((text) => ({
+              number: text.number,
+              untilMs: text.untilMs,
+              load: () => read(text),
+            })),
+          ),
+        standing: () => ({
+          ...standingOf(actions),
+          ...(discovery.publicKey && { publicKey: discovery.publicKey }),
+        }),
+      }),
+    );
+  };
+  try {
+    const fleet = {
+      behind: () => member.behind,
+      status: () => member.status,
+      revision: () => member.inForce,
+      serves: follow,
+      views,
+    };
+    const started = firstConfig(load, options, log);
+    await runNode({ ...started, load, force: options.force === true, fleet, discovery }, log);
+  } finally {
+    await views?.close();
+    await member.close();
+  }
+}
+
+function standingOf(actions: NodeActions): ReturnType<Follower['standing']> {
+  const { ready, reasons } = actions.ready();
+  const owners = actions.owners();
+  const keys = actions.keys();
+  return {
+    ready,
+    ...(!ready && { reason: reasons.join('; ').slice(0, FLEET_MESSAGE_CHARS_MAX) }),
+    owners,
+    keys,
+  };
+}
