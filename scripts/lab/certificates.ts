@@ -7,6 +7,7 @@
  *   await authority.serverCertificate(join(directory, 'shop.pem'), [...]);    // again: renewed, in one step
  */
 import { X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { replaceOwnFile } from '#anyhop/core/own-file.js';
@@ -42,6 +43,8 @@ export interface Authority {
   peerCertificate(file: string, names: readonly string[], days?: number): Promise<string>;
   /** For a client, which has the common name. Resolves to the serial number, like the other. */
   clientCertificate(file: string, name: string, days?: number): Promise<string>;
+  /** The same for a client, and it has expired a day ago. */
+  expiredCertificate(file: string, name: string): Promise<void>;
 }
 
 /** Makes an authority with its files in `directory`, which is there; `name` tells several apart. */
@@ -67,12 +70,28 @@ export async function createAuthority(directory: string, name = 'ca'): Promise<A
     const alternatives = names.map((each) => `${isIP(each) === 0 ? 'DNS' : 'IP'}:${each}`).join(',');
     return issue(path, names[0]!, days, [`extendedKeyUsage=${usage}`, `subjectAltName=${alternatives}`]);
   };
+  const clientCertificate = (path: string, subject: string, days = LEAF_DAYS): Promise<string> =>
+    issue(path, subject, days, ['extendedKeyUsage=clientAuth']);
+  /** openssl makes no expired certificate from nothing, and signs a request for one. */
+  const expire = async (path: string): Promise<void> => {
+    const request = `${path}.csr`;
+    const copied = ['-copy_extensions', 'copyall'];
+    const asked = await run(['openssl', 'x509', '-x509toreq', '-in', path, '-signkey', path, ...copied]);
+    await replaceOwnFile(request, asked);
+    const old = await run(['openssl', 'x509', '-req', '-in', request, ...signed, ...copied, '-days', '-1']);
+    const [key = ''] =
+      /-----BEGIN PRIVATE KEY-----[\s\S]+-----END PRIVATE KEY-----\n/.exec(readFileSync(path, 'utf8')) ?? [];
+    await replaceOwnFile(path, key + old);
+  };
   return {
     file,
     serverCertificate: (path, names, days = LEAF_DAYS) => issueFor('serverAuth', path, names, days),
     peerCertificate: (path, names, days = LEAF_DAYS) => issueFor('serverAuth,clientAuth', path, names, days),
-    clientCertificate: (path, subject, days = LEAF_DAYS) =>
-      issue(path, subject, days, ['extendedKeyUsage=clientAuth']),
+    clientCertificate,
+    expiredCertificate: async (path, subject) => {
+      await clientCertificate(path, subject);
+      await expire(path);
+    },
   };
 }
 

@@ -53,6 +53,11 @@ export class StoreClient {
     this.#turn = Math.floor(Math.random() * fleet.endpoints.length); // members spread over the servers
   }
 
+  /** Of this host, as it was read last. */
+  get certificate(): FleetConfig['certificate'] {
+    return this.#fleet.certificate;
+  }
+
   /** Asks one server after another, each at most once. @throws what the last one failed with, or what one of them has answered */
   async call<T>(question: (etcd: Etcd3, deadline: number) => Promise<T>): Promise<T> {
     let left = this.#fleet.endpoints.length;

@@ -7,7 +7,6 @@
  */
 import {
   EtcdLeaseInvalidError,
-  EtcdPermissionDeniedError,
   type ICompare,
   type IKeyValue,
   type IRangeRequest,
@@ -17,18 +16,16 @@ import {
 import type { FleetConfig } from '../config/fleet/types.js';
 import { AnyhopError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
-import { reasonOf } from '../core/reason.js';
 import { Rerun } from '../core/rerun.js';
 import { StoreClient } from './client.js';
 import { type Lease, StoreLease } from './lease.js';
 import { rootOf } from './places.js';
+import { faultInWords } from './store-fault.js';
 
 /** From once to three times as long, by chance: thousands of members do not come all at once when the store is back. */
 const RETRY_MS = 1_000;
 /** What is noticed in several ways within this time is said once. */
 const SAID_MS = 60_000;
-/** What gRPC adds to some of its messages. */
-const EMPTY_NOTE = /\.? Resolution note: *$/;
 const ENTRIES_MAX = 30_000;
 
 export interface Entry {
@@ -265,19 +262,15 @@ export class FleetStore {
         this.#log.info({ event: 'fleet_store_back' }, 'the store of the fleet answers again');
       return answer;
     } catch (error) {
-      const why = reasonOf(error).replace(EMPTY_NOTE, '');
-      const isDenied = error instanceof EtcdPermissionDeniedError;
-      const what = isDenied ? `refuses this host to ${kind}` : 'does not answer';
+      const { event, what, why, hint } = faultInWords(error, kind, this.#client.certificate);
       if (this.#faults.size === 0 && !this.#isClosed)
         this.#log.warn(
-          { event: isDenied ? 'fleet_store_refuses' : 'fleet_store_away', why },
+          { event, why },
           `the store of the fleet ${what}: ${why}; everything goes on by the revision in force`,
         );
       if (!this.#faults.has(kind)) this.#faults.set(kind, { since: new Date(), why });
       throw new AnyhopError('ERR_STORE', `the store of the fleet ${what}: ${why}`, {
-        hint: isDenied
-          ? 'docs/fleet.md says which rights each host needs in etcd.'
-          : 'fleet.endpoints names its servers; `etcdctl endpoint status` asks them.',
+        hint,
         exitCode: 1,
       });
     }

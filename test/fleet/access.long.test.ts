@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import type { KeptRevision } from '#anyhop/config/fleet/kept.js';
 import type { FleetConfig } from '#anyhop/config/fleet/types.js';
 import { Secret } from '#anyhop/config/secret.js';
 import { type Authority, createAuthority } from '../../scripts/lab/certificates.js';
@@ -19,6 +20,7 @@ describe('access to the store of a fleet', { skip, timeout: TIMEOUT_MS }, () => 
   let etcd: Etcd;
   let authority: Authority;
   let fleet: TestFleet;
+  let inForce: KeptRevision | undefined;
   const pem = (name: string): Secret => new Secret(readFileSync(join(etcd.directory, `${name}.pem`)));
   const as = (name: string): Partial<FleetConfig> => ({ authorities: pem('ca'), certificate: pem(name) });
   const root = (...args: string[]): Promise<string> => {
@@ -101,6 +103,7 @@ describe('access to the store of a fleet', { skip, timeout: TIMEOUT_MS }, () => 
       members.map((member) => member.text()),
       ['second', 'second'],
     );
+    inForce = members[0]!.member.inForce;
     for (const { logged } of members)
       assert.deepEqual(
         logged.filter(({ event }) => event.startsWith('fleet_store')),
@@ -132,22 +135,38 @@ describe('access to the store of a fleet', { skip, timeout: TIMEOUT_MS }, () => 
     );
   });
 
-  test('is refused to users without rights, to another fleet, and to those without a good certificate', async () => {
+  test('is refused to users without rights, and to another fleet', async () => {
     const elsewhere = fleet.store([], { ...as('web-1'), name: 'other' });
     await assert.rejects(elsewhere.read('now/'), /refuses this host to read/);
     await assert.rejects(fleet.store([], as('stranger')).read('now/'), /refuses this host to read/);
-    const other = await createAuthority(etcd.directory, 'other');
-    await other.clientCertificate(join(etcd.directory, 'forged.pem'), 'root');
-    await assert.rejects(fleet.store([], as('forged')).read('now/'), /does not answer/);
-    await assert.rejects(fleet.store([], { authorities: pem('ca') }).read('now/'), /does not answer/);
-    await assert.rejects(
-      fleet.store([], { authorities: pem('other'), certificate: pem('edge-1') }).read('now/'),
-      /does not answer: .*(certificate|UNAVAILABLE)/,
-    );
+  });
+
+  test('fails with a wrong certificate, which the message names, and the node serves by the revision that it has kept', async () => {
+    const directory = etcd.directory;
+    const other = await createAuthority(directory, 'other');
+    await other.clientCertificate(join(directory, 'forged.pem'), 'edge-2');
+    await authority.expiredCertificate(join(directory, 'expired.pem'), 'edge-2');
     const named = etcd.endpoints.map((url) => url.replace('127.0.0.1', 'localhost'));
-    await assert.rejects(
-      fleet.store([], { ...as('edge-1'), endpoints: named }).read('now/'),
-      /does not answer/,
-    );
+    const cases: [Partial<FleetConfig>, RegExp][] = [
+      [as('expired'), /\(fleet\.certificate: CN=edge-2\), which expired at \d{4}-.*: renew the file/],
+      [as('forged'), /signed by CN=anyhop test other: have it signed by an authority that etcd trusts/],
+      [{ authorities: pem('ca') }, /refuses hosts without a certificate: name one in fleet\.certificate/],
+      [{ ...as('edge-1'), authorities: pem('other') }, /signed by none of fleet\.ca_file: put .* there/],
+      [
+        { ...as('edge-1'), endpoints: named },
+        /for another name \(.*localhost.*\): name the server in fleet\.end/,
+      ],
+    ];
+    const kept = { ...inForce!, text: 'second' };
+    for (const [i, [config, why]] of cases.entries()) {
+      const node = fleet.member('forwarder', `edge-${i + 2}`, { config, kept });
+      await node.ready();
+      const { fault } = node.member.status.store;
+      assert.match(fault?.why ?? '', why);
+      assert.deepEqual([node.text(), node.member.behind], ['second', undefined]);
+      const away = node.logged.find(({ event }) => event === 'fleet_store_away');
+      assert.match(`${away?.['why']}`, why);
+      await fleet.stop(node);
+    }
   });
 });
