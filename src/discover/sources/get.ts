@@ -2,9 +2,11 @@
 import { request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
 import { readSmallFile } from '../../config/file.js';
+import { certificatesIn } from '../../config/pem.js';
 import { DISCOVER_BYTES_MAX, DISCOVER_SECRET_BYTES_MAX, HEALTH_CA_BYTES_MAX } from '../../core/limits.js';
 import { reasonWithPlace } from '../../core/reason.js';
 import { formatDuration } from '../../core/time.js';
+import { tlsReason } from './tls-reason.js';
 
 export interface Get {
   readonly url: string;
@@ -23,7 +25,7 @@ export interface Got {
 
 /** @throws Error with the reason; a status is for the caller to judge */
 export async function get({ url, headers, caFile, timeoutMs, signal }: Get): Promise<Got> {
-  const ca = caFile === undefined ? undefined : Buffer.from(read(caFile, HEALTH_CA_BYTES_MAX));
+  const ca = caFile === undefined ? undefined : authoritiesIn(caFile);
   const late = AbortSignal.timeout(timeoutMs);
   const request = url.startsWith('https:') ? requestHttps : requestHttp;
   try {
@@ -58,7 +60,7 @@ export async function get({ url, headers, caFile, timeoutMs, signal }: Get): Pro
     throw new Error(
       late.aborted
         ? `${url}: no answer within ${formatDuration(timeoutMs)}`
-        : `${url}: ${reasonWithPlace(error)}`,
+        : `${url}: ${tlsReason(error, caFile) ?? reasonWithPlace(error)}`,
     );
   }
 }
@@ -68,6 +70,12 @@ export function tokenIn(file: string): string {
   const token = new TextDecoder().decode(read(file, DISCOVER_SECRET_BYTES_MAX)).trim();
   if (/^[!-~]+$/.test(token)) return token;
   throw new Error(`${file}: it holds no token: one line of printable characters`);
+}
+
+function authoritiesIn(file: string): string {
+  const text = new TextDecoder().decode(read(file, HEALTH_CA_BYTES_MAX));
+  if ((certificatesIn(text) ?? []).length > 0) return text;
+  throw new Error(`${file}: it has no readable certificate; expected certificates in PEM`);
 }
 
 function read(file: string, bytesMax: number): Uint8Array {
