@@ -37,7 +37,7 @@ import type { FleetHistory } from './fleet-history.js';
 import { FLEET_PIN, writeFleets } from './fleet-pin.js';
 import { AGENT_PINS, keepMapsPinned, removePins } from './pins.js';
 import { findPinDirectory } from './place.js';
-import { type Prepared, prepare, release } from './prepared.js';
+import { type Prepared, prepare, release, withSameProgram } from './prepared.js';
 import { keptMapsOf, readVerdicts } from './program.js';
 import type { AgentReport, CookiesReport } from './report.js';
 import { thisSystem } from './system.js';
@@ -213,14 +213,15 @@ export class Agent {
   }
 
   /**
-   * Makes ready what a reload with this config needs: its program is loaded beside the one in force, and followed by the host, until the
-   * reload comes, or `release`.
+   * Makes ready what a reload with this config needs, until the reload comes, or `release`: its program is loaded beside the one in force,
+   * and follows the host. A config that needs no other program goes on with the one in force.
    * @throws AnyhopError as `reload`
    */
   prepare(config: LoadedConfig<'agent'>): Promise<void> {
     return this.#reloads.add(async () => {
       await this.#dropReady();
-      this.#ready = await this.#load(config, this.#historyWith(config));
+      const history = this.#historyWith(config);
+      this.#ready = (await this.#goesOn(config, history)) ?? (await this.#load(config, history));
     });
   }
 
@@ -247,17 +248,18 @@ export class Agent {
     }
     const next = this.#ready!;
     this.#ready = undefined;
+    const isOther = next.program !== former.program;
     try {
       this.#remember(history);
-      this.#attachment.replace(next.program);
+      if (isOther) this.#attachment.replace(next.program);
     } catch (error) {
-      await release(next);
-      this.#cookies.withdraw();
+      await this.#drop(next);
       this.#remember(this.#history);
       throw error;
     }
     this.#inForce = next;
     this.#history = history;
+    if (!isOther) return;
     this.#cookies.putInForce();
     await release(former);
   }
@@ -273,8 +275,14 @@ export class Agent {
     if (this.#ready === undefined) return;
     const ready = this.#ready;
     this.#ready = undefined;
+    await this.#drop(ready);
+  }
+
+  /** Gives up what was prepared, and leaves what is in force. */
+  async #drop(prepared: Prepared): Promise<void> {
+    if (prepared.program === this.#inForce.program) return;
     this.#cookies.withdraw();
-    await release(ready);
+    await release(prepared);
   }
 
   /** The history with this config in force. @throws AnyhopError when it cannot follow the one in force */
@@ -284,6 +292,13 @@ export class Agent {
     if (seen !== this.#history) this.#remember(seen);
     this.#history = seen;
     return seen.next(config);
+  }
+
+  /** The config, prepared with the program in force, if that one does for it. What hinders cookies is looked at anew by another one. */
+  async #goesOn(config: LoadedConfig<'agent'>, history: FleetHistory): Promise<Prepared | undefined> {
+    if (this.#cookies.isHindered) return undefined;
+    const environment = await readyEnvironment(config, this.#attachment.programId);
+    return withSameProgram(this.#inForce, config, ...inView(history, environment));
   }
 
   async #load(config: LoadedConfig<'agent'>, history: FleetHistory): Promise<Prepared> {

@@ -2,7 +2,8 @@
  * An agent's program for one config: loaded, its maps filled, with what keeps them true of the host. A reload prepares the next one
  * beside the one in force, then exchanges the two (agent.ts).
  */
-import type { LoadedConfig } from '../config/types.js';
+import { isDeepStrictEqual } from 'node:util';
+import type { LoadedConfig, PoolConfig } from '../config/types.js';
 import type { Logger } from '../core/log.js';
 import type { BpfObject } from '../ffi/bpf.js';
 import type { Environment } from './environment.js';
@@ -62,6 +63,40 @@ export async function prepare(
     cookies?.clock.close();
     cookies?.cookies.close();
   }
+}
+
+/**
+ * A prepared config whose program is the one in force: nothing that the program knows is different. Weights and drains are the
+ * forwarders' business.
+ * @returns undefined where it takes another program
+ */
+export function withSameProgram(
+  former: Prepared,
+  config: LoadedConfig<'agent'>,
+  fleet: Fleet,
+  environment: Environment,
+): Prepared | undefined {
+  const isSame =
+    isDeepStrictEqual(fleet, former.fleet) &&
+    isDeepStrictEqual(placeOf(environment), placeOf(former.environment)) &&
+    isDeepStrictEqual(servedBy(config), servedBy(former.config));
+  return isSame ? { ...former, config, environment } : undefined;
+}
+
+function placeOf({ interface: name, interfaceIndex, mtu, kind, locals }: Environment) {
+  return { name, interfaceIndex, mtu, kind, locals };
+}
+
+/** Whatever of a config may concern its program: rather too much than too little. */
+function servedBy({ agent, services, defend, pools }: LoadedConfig<'agent'>) {
+  return { agent, services, defend, pools: pools.map(unweighed) };
+}
+
+function unweighed({ backends, ...rest }: PoolConfig) {
+  return {
+    ...rest,
+    backends: backends.map(({ weight: _, state: __, leaves: ___, ...backend }) => backend),
+  };
 }
 
 async function followVips(

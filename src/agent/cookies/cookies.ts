@@ -99,6 +99,11 @@ export class Cookies {
     }
   }
 
+  /** Whether something keeps this host from taking the cookies that its config wants, until the next program at least. */
+  get isHindered(): boolean {
+    return this.#inForce?.obstacle !== undefined && wantsCookies(this.#inForce.config);
+  }
+
   /** The XDP program of the config that was prepared is in force: what only the former one needed goes. */
   putInForce(): void {
     this.#inForce = this.#prepared;
