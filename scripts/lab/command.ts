@@ -1,7 +1,8 @@
 /** Short commands, run to their end without a shell; one that fails or hangs says what it was and what it printed. */
 import { spawn } from 'node:child_process';
 
-const COMMAND_TIMEOUT_MS = 15_000;
+/** Some run for a second of processor time, a dozen of them at once. */
+const COMMAND_TIMEOUT_MS = 30_000;
 /** Of what a failed command printed and was given, an error shows the start. */
 const OUTPUT_SHOWN_CHARS = 1_000;
 
