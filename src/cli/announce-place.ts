@@ -6,9 +6,9 @@ import { announcerSocketOf } from '../config/announce/resolve.js';
 import type { LoadedConfig } from '../config/types.js';
 import { AnyhopError, EXIT } from '../core/errors.js';
 import { ask, isNobody, tell } from './control-client.js';
-import { type ConfigOptions, loadFor, type NodeOptions } from './options.js';
+import { type ConfigOptions, loadFor, type NodeOptions, type StateOptions } from './options.js';
 
-export interface AnnounceOptions extends ConfigOptions, Pick<NodeOptions, 'name'> {
+export interface AnnounceOptions extends ConfigOptions, Pick<NodeOptions, 'name'>, StateOptions {
   readonly json?: true;
 }
 
@@ -17,8 +17,9 @@ export interface AnnounceOptions extends ConfigOptions, Pick<NodeOptions, 'name'
  * @throws ConfigError with every problem
  */
 export function loadAnnounce(options: AnnounceOptions, servesRegions = false): LoadedConfig<'announce'> {
-  const { config, name } = options;
-  return loadFor('announce', { config, ...(name !== undefined && { name }) }, { servesRegions });
+  const { config, name, stateDir } = options;
+  const from = { config, ...(name !== undefined && { name }), ...(stateDir !== undefined && { stateDir }) };
+  return loadFor('announce', from, { servesRegions });
 }
 
 /** @throws AnyhopError ERR_SOCKET without an answer, or when something else answers; Refusal */

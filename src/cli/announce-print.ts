@@ -22,7 +22,7 @@ import { type NameServer, parseNameServer, parseZone } from '../announce/region/
 import { AnyhopError } from '../core/errors.js';
 import { type IpAddress, type IpPrefix, parseAddress, parsePrefix } from '../packet/address.js';
 import { aligned } from './format.js';
-import { loadFor, type NodeOptions } from './options.js';
+import { type ConfigOptions, loadFor, type NodeOptions, type StateOptions } from './options.js';
 import { writeOut } from './output.js';
 
 /** The values of `printOptions`, by the names that commander gives them. */
@@ -200,7 +200,7 @@ function numberUpTo(text: string, max: number): number {
 /** @throws ConfigError; AnyhopError ERR_USAGE for options that are missing or do not fit */
 export async function printConfig(
   { print, neighbor, prefix, localAddress, address, peer, nameServer, ...values }: PrintValues,
-  from: { readonly config: string } & Pick<NodeOptions, 'name'>,
+  from: ConfigOptions & Pick<NodeOptions, 'name'> & StateOptions,
 ): Promise<void> {
   const format = FORMATS[print]!;
   const { asn, routerId, bfd, interface: link, vips, vrid, priority, zone } = values;

@@ -5,7 +5,7 @@ import { RegionPart } from '../announce/region/part.js';
 import { warnAboutReversePath } from '../announce/reverse-path.js';
 import { type AnnounceLoaded, type Part, runAnnounce } from '../announce/run.js';
 import { TrackFile } from '../announce/track-file.js';
-import { keptRevision, watchRevision } from '../config/fleet/kept.js';
+import { keptRevision, revisionDirectory, watchRevision } from '../config/fleet/kept.js';
 import { deferred } from '../core/deferred.js';
 import { createLog, type Logger, type LogLevel } from '../core/log.js';
 import { LateEvents } from '../events/late.js';
@@ -34,14 +34,15 @@ export async function followNode(options: AnnounceOptions, logLevel: LogLevel): 
     await events.during(() => runAnnounce(loaded, log, parts));
     return;
   }
+  const directory = revisionDirectory(file, options.stateDir);
   await events.during(async () => {
-    await firstRevision(file, log);
+    await firstRevision(file, directory, log);
     // Before the config is read: what comes into force meanwhile must not be missed.
     let isDue = false;
     let told = (): void => {
       isDue = true;
     };
-    const stop = watchRevision(file, () => told());
+    const stop = watchRevision(file, () => told(), directory);
     try {
       await runAnnounce(loaded, log, parts, (changed) => {
         told = changed;
@@ -55,13 +56,18 @@ export async function followNode(options: AnnounceOptions, logLevel: LogLevel): 
 }
 
 /** `anyhop run` on this host takes part in the fleet, and keeps what is in force. */
-async function firstRevision(file: string, log: Logger): Promise<void> {
+async function firstRevision(file: string, directory: string, log: Logger): Promise<void> {
   const kept = deferred<void>();
-  const stop = watchRevision(file, () => {
-    if (keptRevision(file) !== undefined) kept.resolve();
-  });
+  const isThere = (): boolean => keptRevision(file, directory) !== undefined;
+  const stop = watchRevision(
+    file,
+    () => {
+      if (isThere()) kept.resolve();
+    },
+    directory,
+  );
   try {
-    if (keptRevision(file) !== undefined) return;
+    if (isThere()) return;
     log.warn(
       { event: 'fleet_waits' },
       'nothing to announce yet: no revision of the fleet has been in force on this host, where "anyhop run" takes part in it',

@@ -55,7 +55,7 @@ const MODES: Readonly<
 };
 /** Options that need one of the modes, or its absence. */
 const FOLLOWS_TAKES = ['logLevel'];
-const EVERYWHERE = ['config', 'name'];
+const EVERYWHERE = ['config', 'name', 'stateDir'];
 
 export function announceCommand(): Command {
   const command = new Command('announce')
@@ -68,6 +68,13 @@ export function announceCommand(): Command {
     .addOption(configOption())
     .addOption(
       new Option('--name <name>', 'name of this node; overrides the config file (env: ANYHOP_NODE_NAME)'),
+    )
+    .addOption(
+      new Option(
+        '--state-dir <directory>',
+        'in a fleet with a store: the --state-dir of "anyhop run" here, which keeps the revision in force; overrides the config file ' +
+          '(env: ANYHOP_STATE_DIR)',
+      ),
     )
     .addOption(new Option('--log-level <level>', 'lowest level to log').choices(LOG_LEVELS).default('info'))
     .addHelpText(

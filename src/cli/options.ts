@@ -88,9 +88,10 @@ export function hostInterfaces(): HostInterfaces | undefined {
  */
 export function loadFor<R extends Role>(
   role: R,
-  options: ConfigOptions & NodeOptions,
+  options: ConfigOptions & NodeOptions & StateOptions,
   more: Pick<LoadOptions<R>, 'host' | 'servesRegions' | 'revision'> = {},
 ): LoadedConfig<R> {
-  const { config, name, interface: networkInterface, source } = options;
-  return loadConfig(config, { role, overrides: { name, interface: networkInterface, source }, ...more });
+  const { config, name, interface: networkInterface, source, stateDir: stateDirectory } = options;
+  const overrides = { name, interface: networkInterface, source, stateDirectory };
+  return loadConfig(config, { role, overrides, ...more });
 }

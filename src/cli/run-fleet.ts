@@ -1,4 +1,5 @@
 /** `anyhop run` on a host whose config is that of its fleet. */
+import { keyIdIn } from '../config/edit/key-id.js';
 import { revisionDirectory } from '../config/fleet/kept.js';
 import { keyFingerprint } from '../config/key-fingerprint.js';
 import { loadConfigWithText, type RevisionText } from '../config/load.js';
@@ -19,10 +20,9 @@ export async function runInFleet(options: RunCommandOptions, log: Logger): Promi
   const kept = lastGoodConfig(revisionDirectory(file, stateDir), file)?.key;
   const keyOfLast = kept && keyFingerprint(kept.reveal());
   let running: NodeActions | undefined;
-  const read = (revision: RevisionText): ReadConfig => {
-    const keyInForce = running?.keys().inForce ?? keyOfLast;
-    return loadConfigWithText(file, { ...loadOptions(options), keyInForce, revision });
-  };
+  const readBy = (keyInForce: string | undefined, revision: RevisionText): ReadConfig =>
+    loadConfigWithText(file, { ...loadOptions(options), keyInForce, revision });
+  const read = (revision: RevisionText): ReadConfig => readBy(running?.keys().inForce ?? keyOfLast, revision);
   const { member, first, views, discovery } = await join({
     role: 'forwarder',
     file,
@@ -68,7 +68,7 @@ export async function runInFleet(options: RunCommandOptions, log: Logger): Promi
             missed.map((text) => ({
               number: text.number,
               untilMs: text.untilMs,
-              load: () => read(text),
+              load: () => readBy(keyBefore(actions, inForce), text),
             })),
           ),
         standing: () => ({
@@ -92,6 +92,17 @@ export async function runInFleet(options: RunCommandOptions, log: Logger): Promi
     await views?.close();
     await member.close();
   }
+}
+
+/**
+ * The secret that revisions without node.key_id were in force with: the present one, unless the fleet says which that is; then it is the only
+ * other one.
+ */
+function keyBefore(actions: NodeActions, { text }: RevisionText): string | undefined {
+  const { inForce, held } = actions.keys();
+  if (keyIdIn(text) === undefined) return inForce;
+  const others = held.filter((id) => id !== inForce);
+  return others.length === 1 ? others[0] : undefined;
 }
 
 function standingOf(actions: NodeActions): ReturnType<Follower['standing']> {

@@ -38,9 +38,20 @@ function withMissed(
     missed.flatMap(({ keyId, state }) => (keyId === id ? [state] : []));
   const { formerKey, keyId } = changes;
   const now = rememberAlso(changes, by(keyId));
-  if (formerKey === undefined) return now;
-  const [newest, ...others] = formerKey.states;
-  return { ...now, formerKey: { ...formerKey, states: [newest!, ...withStates(others, by(formerKey.id))] } };
+  if (formerKey !== undefined) {
+    const [newest, ...others] = formerKey.states;
+    return {
+      ...now,
+      formerKey: { ...formerKey, states: [newest!, ...withStates(others, by(formerKey.id))] },
+    };
+  }
+  // A node that begins while the key changes.
+  const [last] = missed
+    .filter((one) => one.keyId !== undefined && one.keyId !== keyId)
+    .sort((a, b) => b.state.untilMs - a.state.untilMs);
+  if (last === undefined || keyId === undefined) return now;
+  const { untilMs } = last.state;
+  return { ...now, formerKey: { id: last.keyId!, untilMs, states: withStates([], by(last.keyId)) } };
 }
 
 function stateOf(pool: PoolMembership, file: PoolConfig, untilMs: number): RememberedState {

@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import type { BackendConfig } from '#anyhop/config/types.js';
 import { STATES_REMEMBERED_MAX } from '#anyhop/core/limits.js';
 import { keyedAlternates } from '#anyhop/pool/keyed.js';
-import { type Membership, NO_POOLS, take } from '#anyhop/pool/membership.js';
+import { type Membership, NO_POOLS, passTime, take } from '#anyhop/pool/membership.js';
 import { type MissedPools, recall } from '#anyhop/pool/missed.js';
 import { isSameMembers } from '#anyhop/pool/remembered.js';
 import { statesOf } from '#anyhop/pool/states.js';
@@ -99,6 +99,35 @@ test('names the backends of states in between in its keys, and forgets them when
   assert.ok(alternatesOf(seen).includes('d'));
   const late = 300 + SETTLE_MS;
   assert.ok(!alternatesOf(returned(history, late)).includes('d'));
+});
+
+test('knows the former flow hash key when it begins while that changes, until the others forget it', () => {
+  const [a, b] = ['a', 'b'].map((name) => member(name)) as [BackendConfig, BackendConfig];
+  const history: Change[] = [
+    { atMs: 100, members: [a], keyId: KEY },
+    { atMs: 200, members: [a, b], keyId: KEY },
+    { atMs: 300, members: [a, b], keyId: OTHER },
+  ];
+  const missed = history
+    .slice(0, -1)
+    .map(
+      (change, i): MissedPools => ({
+        pools: [file(change)],
+        keyId: change.keyId,
+        untilMs: history[i + 1]!.atMs,
+      }),
+    )
+    .reverse();
+  const begun = (nowMs: number): Membership =>
+    recall(taken(NO_POOLS, { ...history[2]!, atMs: nowMs }), missed, nowMs);
+  const seen = changesOf(history.reduce(taken, NO_POOLS)).formerKey!;
+  const { id, untilMs, states } = changesOf(begun(500)).formerKey!;
+  assert.deepEqual([id, untilMs], [seen.id, seen.untilMs]);
+  const lists = (of: typeof states) => of.map(({ members }) => members.map(({ name }) => name).join(''));
+  assert.deepEqual(lists(states), lists(seen.states));
+  const overMs = 300 + SETTLE_MS;
+  assert.equal(changesOf(passTime(begun(500), overMs)).formerKey, undefined);
+  assert.equal(changesOf(begun(overMs)).formerKey, undefined);
 });
 
 test('keeps states of the former flow hash key apart, and those of a third one out', () => {
