@@ -4,7 +4,7 @@ import { editedText } from '../config/edit/edit.js';
 import type { BackendEdit } from '../config/edit/wanted.js';
 import type { PoolConfig } from '../config/types.js';
 import { listed } from '../core/listed.js';
-import { refused } from '../fleet/apply.js';
+import { refused } from '../fleet/refused.js';
 import { readFleetView } from '../fleet/view.js';
 import {
   type Candidate,

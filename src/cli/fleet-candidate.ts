@@ -3,7 +3,7 @@
  * in force, which `anyhop fleet rotate-key` alone changes.
  */
 import { keyIdIn, withKeyId } from '../config/edit/key-id.js';
-import { refused } from '../fleet/apply.js';
+import { refused } from '../fleet/refused.js';
 import type { FleetView } from '../fleet/view.js';
 import type { Candidate } from './fleet-change.js';
 import { keepingFound, notesOnFound } from './fleet-found.js';

@@ -1,7 +1,7 @@
 /** `anyhop fleet export`: the config that is in force, as a file. */
 import { Command } from 'commander';
-import { refused } from '../fleet/apply.js';
 import { textOf } from '../fleet/blob.js';
+import { refused } from '../fleet/refused.js';
 import { readFleetView } from '../fleet/view.js';
 import { withStore } from './fleet-place.js';
 import { type ConfigOptions, configOption } from './options.js';

@@ -2,8 +2,8 @@
 import { hostname, userInfo } from 'node:os';
 import type { FleetConfig } from '../config/fleet/types.js';
 import { createLog } from '../core/log.js';
-import { refused } from '../fleet/apply.js';
 import { readOperatorKey, type SigningKey } from '../fleet/keys.js';
+import { refused } from '../fleet/refused.js';
 import { FleetStore } from '../fleet/store.js';
 import type { KeyOptions } from './fleet-options.js';
 import { type ConfigOptions, loadFor } from './options.js';

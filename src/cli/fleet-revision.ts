@@ -2,8 +2,8 @@
 
 import type { FleetConfig } from '../config/fleet/types.js';
 import { FLEET_FOUND_REVISIONS_MAX } from '../core/limits.js';
-import { refused } from '../fleet/apply.js';
 import type { Revision } from '../fleet/record.js';
+import { refused } from '../fleet/refused.js';
 import type { Store } from '../fleet/store.js';
 import { readLog } from '../fleet/view.js';
 

@@ -5,7 +5,7 @@ import { withKeyId } from '../config/edit/key-id.js';
 import { FINGERPRINT_PATTERN } from '../config/key-fingerprint.js';
 import { listed } from '../core/listed.js';
 import { formatDuration } from '../core/time.js';
-import { refused } from '../fleet/apply.js';
+import { refused } from '../fleet/refused.js';
 import type { FleetView, MemberView } from '../fleet/view.js';
 import { keyLosses, keyMoves } from '../pool/key-cost.js';
 import { type Candidate, candidateOf, changeFleet, type FleetChangeOptions } from './fleet-change.js';

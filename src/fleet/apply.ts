@@ -10,20 +10,18 @@ import { listed } from '../core/listed.js';
 import { packed } from './blob.js';
 import { timeAfter } from './head.js';
 import type { SigningKey } from './keys.js';
-import { ACTIVE, blobPlace, INTENT, MEMBERS, NODES, REVISIONS, revisionPlace } from './places.js';
+import { blobPlace, INTENT, REVISIONS } from './places.js';
+import { inTheWay, intentOf, overtaken, putInForce } from './put-in-force.js';
 import { digestOfText, type NodeRevision, type Revision, sealed } from './record.js';
-import type { Active } from './said.js';
-import { type Condition, type Entry, isStoreFault, type Snapshot, type Store } from './store.js';
-import { type FleetView, type MemberView, membersOf, readFleetView } from './view.js';
+import { NAMES_SHOWN_MAX, names, refused } from './refused.js';
+import type { Store } from './store.js';
+import { until } from './until-members.js';
+import type { FleetView, MemberView } from './view.js';
 
 const INTENT_LEASE_SECONDS = 10;
 /** How long a member may take to prepare, and to switch. */
 const PREPARE_MS = 60_000;
 const SWITCH_MS = 30_000;
-const READ_MS = 2_000;
-const NAMES_SHOWN_MAX = 10;
-/** A version that no entry has. */
-const NONE = '-1';
 /** Revisions are written in order; a few that are no such thing do not hide the last one. */
 const NEWEST = 10;
 
@@ -187,89 +185,9 @@ async function nextNumber(store: Store, { active, intent, members }: FleetView):
   );
 }
 
-/** @returns false when something else came in between */
-async function putInForce(store: Store, before: FleetView, number: number, record: string): Promise<boolean> {
-  const place = revisionPlace(number);
-  const [unchanged] = before.unchanged;
-  const intent: Condition = [INTENT, (await intentOf(store, record)) ?? NONE];
-  const active: Active = { number, record: digestOfText(record), at: new Date().toISOString() };
-  let fault: unknown;
-  try {
-    const isWritten = await store.write(
-      [[place, undefined], unchanged!, intent],
-      [
-        { place, value: record },
-        { place: ACTIVE, value: JSON.stringify(active) },
-        { place: INTENT, value: undefined },
-      ],
-    );
-    if (isWritten) return true;
-  } catch (error) {
-    if (!isStoreFault(error)) throw error;
-    fault = error;
-  }
-  // A server that failed may have written it before, and may still do so until what it is to have prepared is gone.
-  const asked = async (): Promise<Entry | undefined> => {
-    await store.write([intent], [{ place: INTENT, value: undefined }]);
-    return store.get(place);
-  };
-  const found = await asked().catch(() => {
-    throw refused(
-      `the store stopped to answer: nobody knows yet whether revision ${number} is in force`,
-      '`anyhop fleet status` says so as soon as the store answers.',
-    );
-  });
-  if (found?.value === record) return true;
-  if (fault !== undefined) throw fault;
-  return false;
-}
-
 async function upload(store: Store, sha256: string, text: string): Promise<void> {
   const place = blobPlace(sha256);
   await store.write([[place, undefined]], [{ place, value: packed(text) }]); // one that is there is the same
-}
-
-/** Version of what is being prepared, as long as it is this record. */
-async function intentOf(store: Store, record: string): Promise<string | undefined> {
-  const intent = await store.get(INTENT);
-  return intent?.value === JSON.stringify({ record }) ? intent.version : undefined;
-}
-
-/** Why a change did not come into force. @param own its record */
-async function overtaken(
-  store: Store,
-  fleet: FleetConfig,
-  before: FleetView,
-  { number }: Revision,
-  own: string,
-): Promise<AnyhopError> {
-  const isPrepared = (await intentOf(store, own)) !== undefined;
-  const { active, intent, record } = await readFleetView(store, fleet);
-  if (intent !== undefined && !isPrepared) return inTheWay(intent);
-  if (record === before.record)
-    return refused(
-      isPrepared
-        ? `something else is in the place of revision ${number} in the store; nothing was changed`
-        : 'the store did not answer for so long that it forgot what was being prepared; nothing was changed',
-      'Apply it again.',
-    );
-  const what = active === undefined ? 'another change' : describe(active);
-  return refused(
-    `${what} came in between; nothing was changed`,
-    '`anyhop fleet log` shows who changed what; plan again on top of it.',
-  );
-}
-
-/** @param other what somebody else is about to put in force */
-function inTheWay(other: Revision): AnyhopError {
-  return refused(
-    `${describe(other)} is being prepared; nothing was changed`,
-    'Try again when it is in force, or its command has ended: `anyhop fleet status` says so.',
-  );
-}
-
-export function describe({ number, by, message }: Revision): string {
-  return `revision ${number} by ${by}${message === '' ? '' : ` ("${message}")`}`;
 }
 
 /** @param record digest of the record that is asked for */
@@ -306,85 +224,4 @@ async function switched(
     if (!(error instanceof AnyhopError) || error.code !== 'ERR_FLEET') throw error;
   }
   return late;
-}
-
-interface Missing {
-  readonly missing: readonly string[];
-  /** It may take any time. */
-  readonly forEver?: boolean;
-}
-
-/** Resolves when `look` finds nothing missing. */
-function until(
-  store: Store,
-  signal: AbortSignal,
-  mostMs: number,
-  look: (members: readonly MemberView[]) => Missing | undefined,
-): Promise<void> {
-  return new Promise((resolve, reject) => {
-    let listedNow: Snapshot | undefined;
-    let nodesNow: Snapshot | undefined;
-    let missing: readonly string[] = ['the store has not answered'];
-    let timer: NodeJS.Timeout | undefined;
-    const arm = (): void => {
-      timer ??= setTimeout(() => {
-        end(() =>
-          reject(
-            refused(
-              `${missing.slice(0, NAMES_SHOWN_MAX).join('; ')}; nothing was changed`,
-              '`anyhop fleet status` shows every member.',
-            ),
-          ),
-        );
-      }, mostMs);
-    };
-    const seen = (): void => {
-      if (listedNow === undefined || nodesNow === undefined) return;
-      try {
-        const left = look(membersOf(listedNow, nodesNow));
-        if (left === undefined) {
-          end(resolve);
-          return;
-        }
-        missing = left.missing;
-        if (left.forEver) {
-          clearTimeout(timer);
-          timer = undefined;
-        } else arm();
-      } catch (error) {
-        end(() => reject(error));
-      }
-    };
-    const stops = [
-      store.follow(MEMBERS, READ_MS, (snapshot) => {
-        listedNow = snapshot;
-        seen();
-      }),
-      store.follow(NODES, READ_MS, (snapshot) => {
-        nodesNow = snapshot;
-        seen();
-      }),
-    ];
-    const aborted = (): void => end(() => reject(refused('interrupted', 'Nothing was changed.')));
-    signal.addEventListener('abort', aborted);
-    arm();
-    function end(then: () => void): void {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', aborted);
-      for (const stop of stops) stop();
-      then();
-    }
-  });
-}
-
-function names(members: readonly MemberView[], lacks = ''): string[] {
-  const shown = members
-    .slice(0, NAMES_SHOWN_MAX)
-    .map(({ place }) => (lacks === '' ? place : `${place} is not ${lacks}`));
-  const others = members.length - shown.length;
-  return others === 0 ? shown : [...shown, `${others} others`];
-}
-
-export function refused(message: string, hint: string, exitCode = 1): AnyhopError {
-  return new AnyhopError('ERR_FLEET', message, { hint, exitCode });
 }

@@ -1,7 +1,7 @@
 /**
  * Removes revisions that nodes have signed beyond the newest few, with the texts that no other revision has: each change that a source makes
  * is a revision, and a store must not grow with them for ever. What the operator signed stays, since rollbacks and the revisions of nodes
- * stand upon it; so does what is in force, which is all that a member needs that was away.
+ * stand upon it; so does what is in force. The newest few are more than a member that was away remembers (missed.ts).
  */
 import { FLEET_FOUND_REVISIONS_MAX } from '../core/limits.js';
 import { ACTIVE, blobPlace, INTENT, REVISIONS, revisionPlace } from './places.js';

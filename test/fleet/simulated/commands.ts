@@ -89,6 +89,13 @@ export const DEEP: readonly (readonly Command[])[] = [
     { does: 'apply', without: [] },
     { does: 'wait', ms: 12_000 },
   ],
+  // The same; one of them stands still between what it has read and what it writes.
+  [
+    { does: 'prepare slowly', host: 1, ms: 3_000 },
+    { does: 'apply', without: [], stall: { at: INTENT, ms: 500, all: true } },
+    { does: 'apply', without: [] },
+    { does: 'wait', ms: 12_000 },
+  ],
   // One operator is cut off for so long that another one comes in between.
   [
     { does: 'prepare slowly', host: 1, ms: 20_000 },
@@ -130,10 +137,8 @@ export const DEEP: readonly (readonly Command[])[] = [
   ],
   // The same, and its operator loses the store while it asks what has become of it.
   [
-    { does: 'apply', without: [], stall: { at: ACTIVE, ms: 4_000, all: false } },
-    { does: 'wait', ms: 4_100 },
-    { does: 'cut operators' },
-    { does: 'wait', ms: 4_000 },
+    { does: 'apply', without: [], stall: { at: ACTIVE, ms: 4_000, all: false, answered: 1 } },
+    { does: 'wait', ms: 12_000 },
   ],
   // It hangs on its way to the head.
   [

@@ -21,6 +21,8 @@ export interface Stall {
   readonly ms: number;
   /** Whether the process stands still with it, or only this message is late, however long its sender waits for the answer. */
   readonly all: boolean;
+  /** After a late message so many others are answered, and then nothing arrives; when left out, everything does. */
+  readonly answered?: number;
 }
 
 export class Link {
@@ -39,6 +41,7 @@ export class Link {
   /** Until when its process stands still, as one of a suspended machine does: it sends nothing, and hears nothing. */
   stillUntilMs = 0;
   stall: Stall | undefined;
+  #answersLeft: number | undefined;
 
   constructor(etcd: SimulatedEtcd) {
     this.#etcd = etcd;
@@ -120,7 +123,10 @@ export class Link {
     );
     if (stall !== undefined && isStalled) {
       this.stall = undefined;
-      if (!stall.all) return this.#late(() => this.#etcd.txn(request), stall.ms);
+      if (!stall.all) {
+        this.#answersLeft = stall.answered;
+        return this.#late(() => this.#etcd.txn(request), stall.ms);
+      }
       this.stillUntilMs = this.#clock.nowMs + stall.ms;
     }
     return this.#ask(() => this.#etcd.txn(request));
@@ -157,6 +163,7 @@ export class Link {
   /** There and back. */
   async #asked<T>(answer: () => T): Promise<T> {
     const startMs = this.#clock.nowMs;
+    if (this.#answersLeft !== undefined && this.#answersLeft-- === 0) this.isCut = true;
     const isThere = await this.#goes(startMs);
     if (!isThere) return this.#fails(startMs);
     if (!this.#etcd.isUp) {

@@ -68,7 +68,7 @@ export async function search({ seed, runs, secondsMax, path }: Asked): Promise<F
   const endMs = performance.now() + secondsMax * 1_000;
   let done = 0;
   const property = async (chance: number, list: readonly Command[]): Promise<void> => {
-    if (performance.now() > endMs) return;
+    if (done >= DEEP.length && performance.now() > endMs) return;
     await lives(chance, list);
     done++;
   };
