@@ -11,9 +11,10 @@ import { ConfigFile, type ReadConfig } from './config-file.js';
 import type { NodeDefence } from './defence.js';
 import type { Forwarding } from './forwarding.js';
 import type { KnownKeys } from './known-keys.js';
-import type { ChangeRequest, NodePools } from './node-pools.js';
+import type { NodePools } from './node-pools.js';
 import { refusal } from './plans.js';
 import type { RuntimeEdits } from './runtime-edits.js';
+import type { ChangeRequest } from './surroundings.js';
 
 /** What there is once the node forwards. */
 export interface Forwarded {

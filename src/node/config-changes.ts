@@ -14,9 +14,9 @@ import { settingsChanges } from './change-reports.js';
 import type { ReadConfig } from './config-file.js';
 import { keyIdOf, keyWaits } from './key-change.js';
 import { type MissedConfig, missedPools } from './missed.js';
-import type { ChangeRequest } from './node-pools.js';
 import { planReload, refusal } from './plans.js';
 import { reloadTo } from './requests.js';
+import type { ChangeRequest } from './surroundings.js';
 
 export interface TakeOptions extends ChangeOptions {
   /** Reads something else than the config file as it is. @throws ConfigError */

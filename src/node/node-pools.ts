@@ -11,70 +11,33 @@
  * and no time passes: a change counts from the moment when its image is in force (pool/come-later.ts).
  */
 import { keyFingerprint } from '../config/key-fingerprint.js';
-import type { Secret } from '../config/secret.js';
-import type { LoadedConfig, PoolConfig } from '../config/types.js';
+import type { LoadedConfig } from '../config/types.js';
 import { AnyhopError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
-import { reasonOf } from '../core/reason.js';
 import { SerialQueue } from '../core/serial-queue.js';
-import { formatDuration } from '../core/time.js';
-import type { PoolChanges } from '../pool/change.js';
 import { comeLater } from '../pool/come-later.js';
 import { type Effect, effects } from '../pool/effects.js';
 import type { Recipients } from '../pool/least-mtu.js';
 import {
   type Membership,
   type Moment,
-  markedBackends,
-  type NamedBackend,
   NO_POOLS,
   nextChangeAtMs,
   type PoolMemory,
   passTime,
-  reachedBackends,
   type StandingOf,
   type TakeOptions,
   take,
   takeHolds,
   takeMarks,
 } from '../pool/membership.js';
-import type { Hold } from '../pool/open-changes.js';
-import { type BackendFacts, formerMembers, statesOf } from '../pool/states.js';
+import { type BackendFacts, statesOf } from '../pool/states.js';
 import type { Served } from './assemble.js';
-import { type HealthMark, marksToTell, nextDeadAtMs, standingBy, type Why } from './marks.js';
+import { type HealthMark, marksToTell, nextDeadAtMs, standingBy } from './marks.js';
+import { MemberFollowing } from './member-following.js';
 import { logEffects, logFullMemory } from './node-log.js';
-
-/** What a change needs of the rest of the node. */
-export interface NodeSurroundings {
-  /** Resolves when this host may run such a config, as it is now. */
-  permit(config: LoadedConfig<'run'>): Promise<void>;
-  /** Resolves once each of these has a next hop, or definitely none; they are followed from then on, and no others. */
-  reach(backends: readonly NamedBackend[]): Promise<void>;
-  /** Resolves once each of these has a first result; they are checked from then on, and no others. */
-  check(backends: readonly NamedBackend[]): Promise<void>;
-  /** By what is known now of a backend that is reached and checked. */
-  readonly why: Why;
-  /** What is wrong with one that is up all the same, because the nodes of its fleet have agreed so. */
-  readonly butWhy?: Why | undefined;
-  /** What is known of a pool's backends beside their marks. */
-  facts(pool: string): BackendFacts;
-  /** Who of a pool drains and still has connections. */
-  holds(pool: string): readonly Hold[];
-  /** Publishes what `served` has now. Resolves to undefined, or to why it is not in force. */
-  publish(): Promise<unknown>;
-  /** A secret that flows were hashed with before, by its fingerprint. */
-  formerKey(id: string): Secret | undefined;
-  /** Keeps what is remembered. Resolves when it is kept; a failure is logged and no reason to fail. */
-  remember(pools: Membership): Promise<void>;
-}
-
-/** A change that is asked for: the file, and what becomes of the pools. `next` throws AnyhopError ERR_LIMIT when a queue is full. */
-export interface ChangeRequest {
-  readonly file: LoadedConfig<'run'>;
-  /** Why, for the log; `the config changed` when left out. */
-  readonly why?: string;
-  readonly next: (before: Membership, at: Moment) => Membership;
-}
+import { hasSameBackends, recipientsOf, withPools } from './pool-lists.js';
+import type { ChangeRequest, NodeSurroundings } from './surroundings.js';
 
 export interface NodePoolsOptions {
   readonly file: LoadedConfig<'run'>;
@@ -91,8 +54,6 @@ export interface NodePoolsOptions {
 const TIMER_MS_MAX = 2 ** 31 - 1;
 /** When to try again what could not be published. */
 const RETRY_MS = 5_000;
-/** When to try again to follow backends: at first, and after many failures. */
-const [FOLLOW_AGAIN_MS, FOLLOW_AGAIN_MS_MAX] = [1_000, 64_000];
 
 export class NodePools {
   readonly #around: NodeSurroundings;
@@ -107,9 +68,8 @@ export class NodePools {
   #recipients: Recipients;
   #timer: NodeJS.Timeout | undefined;
   readonly #changes = new SerialQueue();
+  readonly #following: MemberFollowing;
   #retry: NodeJS.Timeout | undefined;
-  #followAgain: NodeJS.Timeout | undefined;
-  #followDelayMs = FOLLOW_AGAIN_MS;
   /** What the change that is under way makes of the pools. */
   #coming = NO_POOLS;
   /** What a change makes of them that is ready to come, and may not. */
@@ -138,6 +98,11 @@ export class NodePools {
     this.#log = log;
     this.#now = now;
     this.#past = { memory, renamed };
+    this.#following = new MemberFollowing({
+      around: surroundings,
+      members: () => ({ inForce: this.#pools, coming: this.#coming, prepared: this.#prepared }),
+      log,
+    });
     this.#file = file;
     this.#pools = take(NO_POOLS, file.pools, { force: false, nowMs: now(), ...this.#begin() });
     this.#recipients = recipientsOf(file, this.#pools);
@@ -217,7 +182,7 @@ export class NodePools {
       const asked = request();
       this.#prepared = this.preview(asked);
       await this.#around.permit(asked.file);
-      await Promise.all([this.#around.reach(this.#reached()), this.#around.check(this.#checked())]);
+      await this.#following.all();
       return effects(this.pools, this.preview(asked));
     });
   }
@@ -257,14 +222,14 @@ export class NodePools {
     this.#isClosed = true;
     clearTimeout(this.#timer);
     clearTimeout(this.#retry);
-    clearTimeout(this.#followAgain);
+    this.#following.close();
   }
 
   async #change(request: ChangeRequest): Promise<Effect[]> {
     this.#coming = this.preview(request);
     try {
       await this.#around.permit(request.file);
-      await Promise.all([this.#around.reach(this.#reached()), this.#around.check(this.#checked())]);
+      await this.#following.all();
       if (this.#isClosed) throw new AnyhopError('ERR_STOPPING', 'the node stops; nothing was changed');
       await this.#publishing; // and then what is published next is this change alone
       const [before, fileBefore, aheadSinceMs] = [this.#pools, this.#file, this.#aheadSinceMs];
@@ -359,89 +324,15 @@ export class NodePools {
     this.#timer = setTimeout(() => this.marksChanged(), delayMs).unref();
   }
 
-  /**
-   * Reaches and checks the members that there are, and those of the change that is under way, and looks at their marks. If that fails,
-   * for want of descriptors say, it is tried again, later and later.
-   */
+  /** Reaches and checks all members, and looks at their marks. */
   async #follow(): Promise<void> {
     if (this.#isClosed) return;
-    clearTimeout(this.#followAgain);
     setImmediate(() => this.marksChanged());
-    try {
-      await Promise.all([this.#around.reach(this.#reached()), this.#around.check(this.#checked())]);
-      this.#followDelayMs = FOLLOW_AGAIN_MS;
-    } catch (error) {
-      if (this.#isClosed) return;
-      const delayMs = this.#followDelayMs;
-      this.#log.error(
-        { event: 'follow_failed', error },
-        `backends can no longer be followed as they should: ${reasonOf(error)}; tried again in ${formatDuration(delayMs)}`,
-      );
-      clearTimeout(this.#followAgain);
-      this.#followAgain = setTimeout(() => void this.#follow(), delayMs).unref();
-      this.#followDelayMs = Math.min(2 * delayMs, FOLLOW_AGAIN_MS_MAX);
-    }
-  }
-
-  #reached(): NamedBackend[] {
-    return [this.#pools, this.#coming, this.#prepared].flatMap((pools) => [...reachedBackends(pools)]);
-  }
-
-  /**
-   * All members by the checks that they will have, so that a check that this host cannot make prevents the change. A check that the
-   * change ends goes on until the change is in force, because backends without a result count as down.
-   */
-  #checked(): NamedBackend[] {
-    const current = markedBackends(this.#pools).map(({ pool, backend }) => {
-      const coming = (this.#coming.get(pool.name) ?? this.#prepared.get(pool.name))?.file;
-      return { pool: coming === undefined || coming.health.length === 0 ? pool : coming, backend };
-    });
-    const all = [...markedBackends(this.#prepared), ...markedBackends(this.#coming), ...current];
-    // Of two with one name, the map keeps the later one: the one in force.
-    return [...new Map(all.map((each) => [`${each.pool.name}/${each.backend.name}`, each])).values()];
+    await this.#following.follow();
   }
 
   #tryAgain(): void {
     clearTimeout(this.#retry);
     if (!this.#isClosed) this.#retry = setTimeout(() => this.marksChanged(), RETRY_MS).unref();
   }
-}
-
-/** When a queued change is taken back, the pool's file no longer has it. */
-function withPools(file: LoadedConfig<'run'>, pools: Membership): LoadedConfig<'run'> {
-  return { ...file, pools: file.pools.map((pool): PoolConfig => pools.get(pool.name)?.file ?? pool) };
-}
-
-function recipientsOf({ services }: LoadedConfig<'run'>, membership: Membership): Recipients {
-  const pools = [...membership].map(([name, { changes }]) => {
-    return { name, backends: changes.members, prior: formerMembers(changes) };
-  });
-  return { services, pools };
-}
-
-function hasSameBackends(some: Membership, others: Membership): boolean {
-  const isUntouched = [...others].every(([name, { changes }]) => {
-    const other = some.get(name)?.changes;
-    if (other === undefined || other.override !== changes.override) return false;
-    const [was, is] = [listsOf(other), listsOf(changes)];
-    return was.size === is.size && [...is].every((list) => was.has(list));
-  });
-  const text = (pools: Membership): string =>
-    [...markedBackends(pools), ...reachedBackends(pools)]
-      .map(({ pool, backend }) => `${pool.name}/${backend.name} ${backend.address.text}`)
-      .join();
-  return (isUntouched && some.size === others.size) || text(some) === text(others);
-}
-
-/** The same lists for as long as nothing is planned, whatever health does. */
-function listsOf({
-  members,
-  queue,
-  remembered,
-  formerKey,
-}: PoolChanges): ReadonlySet<PoolChanges['members']> {
-  return new Set([
-    members,
-    ...[...queue, ...remembered, ...(formerKey?.states ?? [])].map((one) => one.members),
-  ]);
 }

@@ -29,7 +29,7 @@ import { type First, firstImage, followChanges } from './first-image.js';
 import { Following } from './following.js';
 import { listenFor, pagesOf } from './listening.js';
 import { logCounters, tellRegularly, warnAboutNarrowPaths } from './node-log.js';
-import { NodePools, type NodeSurroundings } from './node-pools.js';
+import { NodePools } from './node-pools.js';
 import { changeStatus, drainStatus, editStatus, overrideStatus } from './pool-status.js';
 import type { Host } from './prepare.js';
 import { Rates } from './rates.js';
@@ -38,6 +38,7 @@ import type { RunOptions } from './run.js';
 import { selfTest } from './self-test.js';
 import { lameDuck } from './signals.js';
 import { nodeStatus } from './status.js';
+import type { NodeSurroundings } from './surroundings.js';
 
 /** Why it stops, beside signals. */
 const ENGINE_ENDED = 'the engine ended';

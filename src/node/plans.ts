@@ -10,9 +10,10 @@ import type { BackendFacts } from '../pool/states.js';
 import { refuseUndrain } from './agent-refusals.js';
 import { losses, planOf, reportOf, riskOfForce, settingsChanges } from './change-reports.js';
 import { poolsNamed } from './named.js';
-import type { ChangeRequest, NodePools } from './node-pools.js';
+import type { NodePools } from './node-pools.js';
 import { forgotten, queuedStatus } from './pool-status.js';
 import { reloadTo, saying, warningsAfter, wordOf } from './requests.js';
+import type { ChangeRequest } from './surroundings.js';
 import { takenIds } from './taken-ids.js';
 
 type Facts = (pool: string) => BackendFacts;

@@ -7,7 +7,7 @@ import { type ActionParts, change, started } from './action-parts.js';
 import { stepOfAgents } from './agent-refusals.js';
 import { alone, queuedReport } from './change-reports.js';
 import { noChange } from './named.js';
-import type { ChangeRequest } from './node-pools.js';
+import type { ChangeRequest } from './surroundings.js';
 
 /** @throws ControlError 404 for an id that no change that waits has, 409 for one that agents ask for */
 export async function cancelQueued(parts: ActionParts, id: string): Promise<ChangeReport> {

@@ -9,7 +9,7 @@ import type { OverridePatch } from '../pool/override.js';
 import { renamedPools } from '../pool/renames.js';
 import { hear, say } from '../pool/runtime.js';
 import { goesOnDraining } from './agent-refusals.js';
-import type { ChangeRequest } from './node-pools.js';
+import type { ChangeRequest } from './surroundings.js';
 
 /** What a file says; with `force` all that waits comes with it. */
 export function reloadTo(was: LoadedConfig<'run'>, file: LoadedConfig<'run'>, force: boolean): ChangeRequest {
