@@ -1,4 +1,6 @@
 /** `anyhop run` on a host whose config is that of its fleet. */
+import { readFileSync } from 'node:fs';
+import { parseDocument } from 'yaml';
 import { keyIdIn } from '../config/edit/key-id.js';
 import { revisionDirectory } from '../config/fleet/kept.js';
 import { keyFingerprint } from '../config/key-fingerprint.js';
@@ -11,12 +13,14 @@ import type { NodeActions } from '../node/actions.js';
 import type { ReadConfig } from '../node/config-file.js';
 import { runNode } from '../node/run.js';
 import { lastGoodConfig } from '../node/state-store.js';
+import { requireEthernetLink } from '../underlay/link.js';
 import { join, RevisionReader, telling } from './fleet-join.js';
 import { askedSiblings } from './fleet-siblings.js';
 import { firstConfig, loadOptions, type RunCommandOptions } from './run-config.js';
 
 export async function runInFleet(options: RunCommandOptions, log: Logger): Promise<void> {
   const { config: file, name, stateDir } = options;
+  await requireInterface(options);
   const kept = lastGoodConfig(revisionDirectory(file, stateDir), file)?.key;
   const keyOfLast = kept && keyFingerprint(kept.reveal());
   let running: NodeActions | undefined;
@@ -91,6 +95,28 @@ export async function runInFleet(options: RunCommandOptions, log: Logger): Promi
   } finally {
     await views?.close();
     await member.close();
+  }
+}
+
+/**
+ * Before it waits for a revision, which says nothing of an interface that the host names.
+ * @throws AnyhopError ERR_INTERFACE
+ */
+export async function requireInterface(
+  options: Pick<RunCommandOptions, 'config' | 'interface'>,
+): Promise<void> {
+  const said = options.interface ?? process.env['ANYHOP_INTERFACE'];
+  const name = said || interfaceIn(options.config);
+  if (name !== undefined) await requireEthernetLink(name);
+}
+
+/** Undefined also for a file that is wrong, which others say. */
+function interfaceIn(file: string): string | undefined {
+  try {
+    const name: unknown = parseDocument(readFileSync(file, 'utf8')).getIn(['node', 'interface']);
+    return typeof name === 'string' ? name : undefined;
+  } catch {
+    return undefined;
   }
 }
 

@@ -1,9 +1,11 @@
 /** Another secret for the flow hash of a fleet, under connections: those with second chance stay, and the others show that it moves them. */
 import assert from 'node:assert/strict';
+import { readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { parse } from 'yaml';
 import type { NodeStatus } from '#anyhop/api/status.js';
 import { ask } from '#anyhop/cli/control-client.js';
 import { inNamespace, run } from '../../scripts/lab/command.js';
@@ -15,9 +17,9 @@ import type { LabProcess } from '../../scripts/lab/process.js';
 import { backendAddresses, VIP4, VIP6 } from '../../scripts/lab/topology.js';
 import type { Held } from './held-connections.js';
 
-const TIMEOUT_MS = 180_000;
+const TIMEOUT_MS = 240_000;
 const WAIT_MS = 15_000;
-const SETTLE_MS = 25_000;
+const SETTLE_MS = 60_000;
 const CONNECTIONS = 40;
 const HELD_CONNECTIONS = fileURLToPath(new URL('./held-connections.js', import.meta.url));
 const BACKENDS = [1, 2, 3].map((number) => ({ name: `web-${number}`, ...backendAddresses(number) }));
@@ -119,6 +121,17 @@ describe('another secret for the flow hash of a fleet', {
       ]),
     );
     assert.match(drained, /waits|queued|at the latest/);
+    assert.match(
+      await fleet.anyhop(['fleet', 'plan', fleet.file]),
+      new RegExp(`node.key_id stays ${keys[0]}: .* does not say it`),
+    );
+    // As one that is new to the fleet.
+    forwarders[1]!.kill();
+    await forwarders[1]!.exited;
+    rmSync(parse(readFileSync(fleet.fileOf(lab.forwarders[1]!), 'utf8')).node.state_dir, { recursive: true });
+    forwarders[1] = await fleet.startForwarder(1);
+    for (const end = Date.now() + WAIT_MS; !/former key/.test(await which(1, 4711)); await delay(200))
+      assert.ok(Date.now() < end, 'a node without a memory does not know the former key');
   });
 
   test('is the only one when the settle time is over', async () => {
