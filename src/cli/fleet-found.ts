@@ -1,6 +1,6 @@
 /** What sources fill, in commands of the operator: it stays as it is in force, whatever a file says. */
 import { GROUP_KINDS } from '../config/discover/kinds.js';
-import { withFound } from '../config/edit/found.js';
+import { mentionsDiscovery, withFound } from '../config/edit/found.js';
 import { parseConfig } from '../config/load.js';
 import type { LoadedConfig } from '../config/types.js';
 import { amount } from '../core/figures.js';
@@ -10,6 +10,7 @@ import { type Candidate, candidateOf } from './fleet-change.js';
 
 /** @throws ConfigError also when a group has no members, neither in the text nor in force */
 export function keepingFound(text: string, file: string, before: Candidate | undefined): Candidate {
+  if (!mentionsDiscovery(text)) return candidateOf(text, file);
   const found = groupsOf(parseConfig(text, file, { role: 'pools', mayLackFound: true })).flatMap((group) => {
     const was = before && membersIn(before.config, group.key);
     const isStart = !hasSource(before, group) && group.members.length > 0;

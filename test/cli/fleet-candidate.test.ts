@@ -52,3 +52,15 @@ describe('the flow hash key in force', () => {
     assert.equal(kept(withKey(OLD), undefined, fleetOf()).text, withKey(OLD));
   });
 });
+
+describe('a secret in a file of the operator', () => {
+  it('is refused however its key is written, and names that only contain the word are not', () => {
+    for (const key of ['key', '"key"', '? key\n  ', String.raw`"k\u0065y"`])
+      assert.throws(
+        () => candidateOf(`${POOLS}node:\n  ${key}: ${'ab'.repeat(32)}\n`, 'fleet.yaml'),
+        /fleet\.yaml.*node\.key: found a secret/,
+        key,
+      );
+    assert.ok(candidateOf(`${POOLS}node:\n  key_file: /etc/anyhop/key\n`, 'fleet.yaml'));
+  });
+});

@@ -9,6 +9,7 @@ import { parseAddress } from '../../packet/address.js';
 import { GROUP_KINDS, type GroupKey, groupOf } from '../discover/kinds.js';
 import { ConfigDocument } from '../document.js';
 import { readBack } from './edit.js';
+import { mayMention } from './mention.js';
 import { endOfLine, insertion, lineEnd, lineStart, type Splice, spliced } from './splice.js';
 import { endOf, sliceOf, writtenLike } from './style.js';
 import { EditTree } from './tree.js';
@@ -38,7 +39,7 @@ const MENTIONED = /(?:backends|servers)_from/;
 
 /** Whether a config may have groups that sources fill; their shape is for the schema to check. */
 export function mentionsDiscovery(text: string): boolean {
-  return MENTIONED.test(text);
+  return mayMention(text, MENTIONED);
 }
 
 /**

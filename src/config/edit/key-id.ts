@@ -4,6 +4,7 @@ import { isScalar, parseDocument } from 'yaml';
 import { isRecord } from '../../core/is-record.js';
 import { PARSE_OPTIONS } from '../document.js';
 import { readBack } from './edit.js';
+import { mayMention } from './mention.js';
 import { endOfLine, insertion, lineStart, type Splice, spliced } from './splice.js';
 import { commaOf, fieldLike, sliceOf, writtenLike } from './style.js';
 import { EditTree } from './tree.js';
@@ -28,6 +29,7 @@ export function withKeyId(text: string, file: string, id: string): string {
 
 /** What a text says, whether it could be changed or not; undefined for nothing. */
 export function keyIdIn(text: string): string | undefined {
+  if (!mayMention(text, /key_id/)) return undefined;
   const id: unknown = parseDocument(text, PARSE_OPTIONS).getIn(['node', KEY_ID], true);
   if (!isScalar(id)) return undefined;
   return typeof id.value === 'string' ? id.value : id.source; // one of digits alone
