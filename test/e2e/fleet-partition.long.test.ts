@@ -3,9 +3,11 @@
  * is cut off is named, and is not ready until it has what the others have; clients see nothing of it.
  */
 import assert from 'node:assert/strict';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { parse } from 'yaml';
 import { fourMixes, type LabService } from '../../scripts/lab/config.js';
 import { createLabFleet, type LabFleet } from '../../scripts/lab/fleet.js';
 import { createLab, type Lab, missingForLab, PROGRAM } from '../../scripts/lab/lab.js';
@@ -153,5 +155,17 @@ describe('a fleet in parts that do not reach each other', {
     assert.ok(answered > 0);
     assert.match(await fleet.anyhop(['fleet', 'status']), /forwarder\/edge-1 .* ready/);
     for (const [one] of pairs) await mend(one);
+  });
+
+  test('lets a forwarder that begins anew remember what was in force before it came', async () => {
+    assert.match(await apply(), ALL);
+    assert.match(await apply(), ALL);
+    await node.stop('SIGTERM');
+    const directory = parse(readFileSync(fleet.fileOf(edge), 'utf8')).node.state_dir;
+    for (const name of readdirSync(directory)) rmSync(join(directory, name), { recursive: true });
+    node = await fleet.startForwarder(0);
+    const { revisions } = await node.waitForEvent('fleet_missed', WAIT_MS);
+    const head = Number(/revision (\d+)/.exec(await fleet.anyhop(['fleet', 'status']))?.[1]);
+    assert.deepEqual((revisions as number[]).slice(-2), [head - 2, head - 1]);
   });
 });
