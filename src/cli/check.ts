@@ -8,6 +8,7 @@ import { type ConfigSummary, type PoolSummary, summarize } from '../config/summa
 import { EXIT } from '../core/errors.js';
 import { amount, percent } from '../core/figures.js';
 import { drawDefence } from './defend-check-text.js';
+import { isInFleet } from './fleet-file.js';
 import { aligned } from './format.js';
 import { drawL7Summary } from './l7-summary-text.js';
 import { warnAboutListFiles } from './list-files.js';
@@ -52,7 +53,11 @@ Exit codes: 0 the file is good (it may have warnings), 2 it is not.`,
 async function check(options: CheckOptions): Promise<void> {
   try {
     const host = hostInterfaces();
-    const loaded = options.agent ? loadFor('agent', options, { host }) : loadFor('node', options, { host });
+    // What sources find is in the store of the fleet, and need not be in a file of it.
+    const mayLackFound = isInFleet(options.config);
+    const loaded = options.agent
+      ? loadFor('agent', options, { host, mayLackFound })
+      : loadFor('node', options, { host, mayLackFound });
     const { warnings: ofFile, ...config } = loaded;
     const ofMachine = options.agent
       ? []
@@ -153,7 +158,7 @@ function formatPool(pool: PoolSummary): string[] {
     backend.agent ? 'agent' : 'plain tunnel',
   ]);
   const lines = [
-    `pool ${pool.name}: ${amount(pool.backends.length, 'backend')}, ${pool.tableSize} slots${panic}`,
+    `pool ${pool.name}: ${amount(pool.backends.length, 'backend')}${pool.discovered ? ' from a source' : ''}, ${pool.tableSize} slots${panic}`,
     ...indented(rows),
   ];
   lines.push(...formatHealth(pool));

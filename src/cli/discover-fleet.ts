@@ -164,6 +164,7 @@ export class FleetDiscovery implements NodeDiscovery {
       host: {
         groups: () => this.#groups(),
         isDrained: (group, backend) => this.#isDrained(group, backend),
+        idHolders: ({ kind, name }) => (kind === 'pool' ? this.#actions!.idHolders(name) : undefined),
         recent: member.recent,
         apply: (found, changes) => this.#apply(found, changes),
       },

@@ -29,6 +29,7 @@ export class LoneDiscovery implements NodeDiscovery {
       host: {
         groups: () => groupsOf(actions),
         isDrained: ({ name }, backend) => actions.isDrained(name, backend),
+        idHolders: ({ name }) => actions.idHolders(name),
         recent: new RecentStates(),
         apply: async (found, changes) => {
           const waits = await actions.discover(() => edits.withFound(found), changes.join('; '));

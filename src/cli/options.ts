@@ -89,7 +89,7 @@ export function hostInterfaces(): HostInterfaces | undefined {
 export function loadFor<R extends Role>(
   role: R,
   options: ConfigOptions & NodeOptions & StateOptions,
-  more: Pick<LoadOptions<R>, 'host' | 'servesRegions' | 'revision'> = {},
+  more: Pick<LoadOptions<R>, 'host' | 'servesRegions' | 'revision' | 'mayLackFound'> = {},
 ): LoadedConfig<R> {
   const { config, name, interface: networkInterface, source, stateDir: stateDirectory } = options;
   const overrides = { name, interface: networkInterface, source, stateDirectory };

@@ -19,6 +19,7 @@ const NAMES_SHOWN = 5;
  * @param slots of the pool's table
  */
 export function idleBackends(backends: readonly WeighedBackend[], slots: number): string[] {
+  if (backends.length === 0) return []; // a source is to find them
   const weighed = backends.filter(({ weight }) => weight > 0);
   if (weighed.length === 0)
     return ['no backend has a weight above 0: none gets a slot, and every packet for this pool is dropped'];

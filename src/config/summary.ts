@@ -120,6 +120,7 @@ function summarizePool(pool: PoolConfig) {
     deadAfter: formatDuration(pool.deadAfterMs),
     settleTime: formatDuration(pool.settleMs),
     drainDeadline: formatDuration(pool.drainDeadlineMs),
+    ...(pool.backendsFrom && { discovered: true }),
     backends: pool.backends.map((backend) => ({ ...summarizeBackend(backend), share: shareOf(backend) })),
     ...(pool.prior && { prior: pool.prior.map(summarizePrior) }),
   };

@@ -5,6 +5,7 @@
  *   in force, not in the answer        drains (`leaves`), and goes when its drain is done
  *   the same name, another address     the same, and joins again when the old one has gone
  *   back while it drains               does not drain any more
+ *   joins, with the id of another one   does not; all else does
  *   drained by the operator            stays so, and goes as soon as the source does not name it and its drain is done
  *
  * Whether a source is broken or many servers have gone cannot be told from its answer. So an answer that is empty or wrong changes
@@ -18,6 +19,7 @@ import type { Standing } from '../config/edit/found.js';
 import { listed } from '../core/listed.js';
 import { printable } from '../core/printable.js';
 import { type IpPrefix, parseAddress, prefixContains } from '../packet/address.js';
+import { defaultId } from '../packet/second-chance-key.js';
 import type { Found } from './answer.js';
 
 export interface DiscoverLimits {
@@ -39,10 +41,14 @@ export interface Question {
   readonly holds: (name: string) => boolean;
   /** Whether the drain of a member is done. */
   readonly isDrained: (name: string) => boolean;
+  /** Of a pool whose backends need ids: who has each of them now, or had within the settle time, by address. */
+  readonly idHolders?: () => IdHolders | undefined;
 }
 
+export type IdHolders = ReadonlyMap<number, ReadonlySet<string>>;
+
 export interface Alarm {
-  readonly kind: 'no_answer' | 'empty' | 'wrong' | 'too_many' | 'too_few' | 'refused';
+  readonly kind: 'no_answer' | 'empty' | 'wrong' | 'too_many' | 'too_few' | 'id_taken' | 'refused';
   readonly text: string;
 }
 
@@ -112,7 +118,8 @@ function twice(found: readonly Found[], field: string, of: (one: Found) => strin
 }
 
 /** @param mayLose whether members may be taken away */
-function step({ kind, inForce, found, holds, isDrained }: Question, mayLose: boolean): Decision {
+function step(question: Question, mayLose: boolean): Decision {
+  const { inForce, found, holds, isDrained } = question;
   const byName = new Map(found.map((one) => [one.name, one]));
   const changes: string[] = [];
   const next = inForce.flatMap((one): Standing[] => {
@@ -137,18 +144,67 @@ function step({ kind, inForce, found, holds, isDrained }: Question, mayLose: boo
     changes.push(`${name} drains`);
     return [{ ...weighed, state: 'draining', leaves: true }];
   });
-  const names = new Set(next.map(({ name }) => name));
-  const places = new Set(next.map(placeOf));
-  for (const one of sorted(found)) {
-    const { name, address, port, weight = WEIGHT, draining } = one;
-    // One that drains already is of no use to a group that never had it.
-    if (draining === true || names.has(name) || places.has(placeOf(one)) || !holds(name)) continue;
-    if (next.length >= GROUP_KINDS[kind].most) break;
+  const { joined, refused } = joining(question, next);
+  for (const { name } of joined) changes.push(`${name} joins`);
+  return {
+    next: changes.length === 0 ? inForce : [...next, ...joined],
+    changes,
+    ...(refused.length > 0 && { alarm: sameIds(refused) }),
+  };
+}
+
+/** Who comes to those that are there, and who must not, in words. */
+function joining(
+  { kind, found, holds, idHolders }: Question,
+  present: readonly Standing[],
+): { readonly joined: readonly Standing[]; readonly refused: readonly string[] } {
+  const names = new Set(present.map(({ name }) => name));
+  const places = new Set(present.map(placeOf));
+  const wanted = sorted(found).filter(
+    (one) =>
+      // One that drains already is of no use to a group that never had it.
+      one.draining !== true && !names.has(one.name) && !places.has(placeOf(one)) && holds(one.name),
+  );
+  const claims = new IdClaims(wanted.length === 0 ? undefined : idHolders?.());
+  const joined: Standing[] = [];
+  const refused: string[] = [];
+  for (const { name, address, port, weight = WEIGHT } of wanted) {
+    if (present.length + joined.length >= GROUP_KINDS[kind].most) break;
+    const wrong = claims.claim(address);
     const where = port === undefined ? { address } : { address, port };
-    next.push({ name, ...where, weight, state: 'active', leaves: false });
-    changes.push(`${name} joins`);
+    if (wrong === undefined) joined.push({ name, ...where, weight, state: 'active', leaves: false });
+    else refused.push(`${name} (${address} ${wrong})`);
   }
-  return { next: changes.length === 0 ? inForce : next, changes };
+  return { joined, refused };
+}
+
+/** Ids of those who would join: in the packets of services with second chance, each names one address. */
+class IdClaims {
+  readonly #holders: IdHolders | undefined;
+  readonly #claimed = new Map<number, string>();
+
+  /** @param holders undefined where ids do not count */
+  constructor(holders: IdHolders | undefined) {
+    this.#holders = holders;
+  }
+
+  /** @returns what is wrong with its id, in words; undefined when it is free */
+  claim(text: string): string | undefined {
+    const address = parseAddress(text);
+    if (this.#holders === undefined || address === undefined) return undefined;
+    const id = defaultId(address);
+    if (id === 0) return 'has the id 0, which names no backend';
+    const others = [...(this.#holders.get(id) ?? [])].filter((other) => other !== address.text);
+    const holder = others[0] ?? this.#claimed.get(id);
+    if (holder === undefined) this.#claimed.set(id, address.text);
+    return holder && `has the id of ${holder}`;
+  }
+}
+
+function sameIds(refused: readonly string[]): Alarm {
+  const who = listed(refused, NAMED);
+  const text = `these do not join, since the low 15 bits of an address are an id, which names one address within the settle time: ${who}`;
+  return { kind: 'id_taken', text: printable(text, 500) };
 }
 
 function sorted(found: readonly Found[]): Found[] {

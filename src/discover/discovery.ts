@@ -14,7 +14,7 @@ import type { Logger } from '../core/log.js';
 import { reasonOf } from '../core/reason.js';
 import { Rerun } from '../core/rerun.js';
 import type { Source } from './answer.js';
-import { type Alarm, type Decision, decide } from './decide.js';
+import { type Alarm, type Decision, decide, type IdHolders } from './decide.js';
 import type { Group } from './groups.js';
 import type { RecentStates } from './recent.js';
 import { sourceOf } from './sources/sources.js';
@@ -25,6 +25,8 @@ export interface DiscoveryHost {
   groups(): readonly Group[];
   /** Whether the drain of a member is done. */
   isDrained(group: Group, member: string): boolean;
+  /** Who has each id, where backends of the group need one. */
+  idHolders?(group: Group): IdHolders | undefined;
   /** Groups and states that it has seen. */
   readonly recent: RecentStates;
   /**
@@ -183,6 +185,7 @@ export class Discovery {
       limits: from,
       holds,
       isDrained: (member) => host.isDrained(group, member),
+      idHolders: () => host.idHolders?.(group),
     });
   }
 

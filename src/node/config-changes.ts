@@ -17,6 +17,7 @@ import { type MissedConfig, missedPools } from './missed.js';
 import { planReload, refusal } from './plans.js';
 import { reloadTo } from './requests.js';
 import type { ChangeRequest } from './surroundings.js';
+import { idHolders } from './taken-ids.js';
 
 export interface TakeOptions extends ChangeOptions {
   /** Reads something else than the config file as it is. @throws ConfigError */
@@ -43,6 +44,11 @@ export class ConfigChanges {
   /** Whether the drain of a backend is done. */
   isDrained(pool: string, backend: string): boolean {
     return this.#parts.isDrained(pool, backend);
+  }
+
+  /** Who has each id, or had it within the settle time; undefined for a pool whose backends need none. */
+  idHolders(pool: string): ReadonlyMap<number, ReadonlySet<string>> | undefined {
+    return idHolders(this.#parts.pools.served(), pool);
   }
 
   /** What a reload would do. @throws ConfigError */

@@ -6,7 +6,7 @@ import { FreeIds } from '../config/rules/ids.js';
 import type { Config } from '../config/types.js';
 import { NO_POOLS, type PoolMemory, take } from '../pool/membership.js';
 import { renamedPools } from '../pool/renames.js';
-import { statesOf } from '../pool/states.js';
+import { type StateMember, statesOf } from '../pool/states.js';
 import { keyedPools, type Served, servedOf } from './assemble.js';
 
 export const TAKEN_ID_HINT =
@@ -24,8 +24,7 @@ export function takenIds(before: Served, after: Pick<Config, 'pools' | 'services
       [...backends, ...prior].map((backend) => ({ pool, ...backend })),
     );
   const free = new FreeIds([...held, ...wanted].map(({ id }) => id));
-  const holders = new Map(held.map(({ id }) => [id, new Set<string>()]));
-  for (const { id, address } of held) holders.get(id)!.add(address.text);
+  const holders = holdersOf(held);
   const taken = new Map<string, string>();
   for (const { pool, name, id, address } of wanted) {
     const others = [...(holders.get(id) ?? [])].filter((text) => text !== address.text);
@@ -37,6 +36,26 @@ export function takenIds(before: Served, after: Pick<Config, 'pools' | 'services
     );
   }
   return [...taken.values()];
+}
+
+/** Ids that no other machine can have that comes into a pool, with the addresses that have or had them; undefined where ids do not count. */
+export function idHolders(
+  { pools, services }: Served,
+  pool: string,
+): ReadonlyMap<number, ReadonlySet<string>> | undefined {
+  const keyed = keyedPools(services);
+  if (!keyed.has(pool)) return undefined;
+  return holdersOf(
+    pools
+      .filter(({ name }) => keyed.has(name))
+      .flatMap(({ state, remembered }) => [state, ...remembered].flat()),
+  );
+}
+
+function holdersOf(held: readonly Pick<StateMember, 'id' | 'address'>[]): Map<number, Set<string>> {
+  const holders = new Map(held.map(({ id }) => [id, new Set<string>()]));
+  for (const { id, address } of held) holders.get(id)!.add(address.text);
+  return holders;
 }
 
 /**

@@ -33,6 +33,29 @@ const bad = () => {
 };
 
 describe('anyhop check', () => {
+  it('takes a file of a fleet without the backends that a source finds, and no file of a node alone', () => {
+    const file = join(folder, 'fleet.yaml');
+    const text = `node: { name: edge-1, source: 10.0.0.1, key: ${KEY} }
+pools: { web: { backends_from: { file: /x, allowed_addresses: [10.1.0.0/16] } } }
+services: [{ name: web, vip: 203.0.113.10, protocol: tcp, port: 80, pool: web }]
+`;
+    const operatorKey = Buffer.alloc(32, 7).toString('base64');
+    writeFileSync(
+      file,
+      `${text}fleet: { name: edge, endpoints: ["https://10.0.0.9:2379"], operator_key: "${operatorKey}" }\n`,
+      { mode: 0o600 },
+    );
+    const { status, stdout } = anyhop(['check', '-c', file]);
+    assert.equal(status, 0);
+    assert.match(stdout, /^pool web: 0 backends from a source, 65537 slots$/m);
+    assert.doesNotMatch(stdout, /no backend/);
+    writeFileSync(file, text);
+    assert.match(
+      anyhop(['check', '-c', file]).stderr,
+      /pools\.web\.backends: missing, and nothing is known here/,
+    );
+  });
+
   it('prints what the node would do, and ends with 0', () => {
     const { status, stdout, stderr } = anyhop(['check', '-c', FULL]);
     assert.equal(stderr, '');

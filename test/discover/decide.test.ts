@@ -161,6 +161,23 @@ describe('what an answer of a source changes', () => {
       ok(alarm.text.includes(words), alarm.text);
     });
 
+  test('a backend with the id of another one does not join, and all else does', () => {
+    const idHolders = () => new Map(TEN.map(({ address }, i) => [i + 1, new Set([address])]));
+    const same = found(20, { address: '10.1.128.3' });
+    const twin = found(22, { address: '10.1.128.21' });
+    const wanted = [...ALL.slice(1), same, found(21), twin, found(23, { address: '10.1.128.0' })];
+    const { changes, alarm } = ask({ found: wanted, idHolders });
+    deepEqual(changes, ['web-1 drains', 'web-21 joins']);
+    equal(alarm?.kind, 'id_taken');
+    for (const words of [
+      'web-20 (10.1.128.3 has the id of 10.1.0.3)',
+      'web-22 (10.1.128.21 has the id of 10.1.0.21)',
+      'web-23 (10.1.128.0 has the id 0',
+    ])
+      ok(alarm.text.includes(words), alarm.text);
+    deepEqual(ask({ found: wanted }).changes.length, 5);
+  });
+
   test('servers of an upstream are told apart by their ports too, and have limits of their own', () => {
     const server = (port: number): Standing => standing(1, { name: `api-${port}`, port });
     const says = (port: number): Found => found(1, { name: `api-${port}`, port });
