@@ -9,12 +9,13 @@ import { AnyhopError, EXIT } from '../core/errors.js';
 import { FLEET_MESSAGE_CHARS_MAX } from '../core/limits.js';
 import { reasonOf } from '../core/reason.js';
 import { formatDuration } from '../core/time.js';
-import { type Applied, apply, type Change } from '../fleet/apply.js';
+import { type Applied, type ApplyOptions, apply, type Change } from '../fleet/apply.js';
 import { textOf } from '../fleet/blob.js';
 import { fleetDigest } from '../fleet/digest.js';
+import { onlyFoundSince, viewAtRest } from '../fleet/found-meanwhile.js';
 import { refused } from '../fleet/refused.js';
 import type { FleetStore } from '../fleet/store.js';
-import { type FleetView, readFleetView } from '../fleet/view.js';
+import type { FleetView } from '../fleet/view.js';
 import { type FileReport, planFiles } from './file-plan.js';
 import type { KeyOptions } from './fleet-options.js';
 import { operatorKey, whoAmI, withStore } from './fleet-place.js';
@@ -25,6 +26,8 @@ import { ProgressLine } from './progress-line.js';
 
 /** Lines of what a revision changes that its record keeps. */
 const CHANGES_MAX = 50;
+/** A change is begun anew where only sources have changed something meanwhile. */
+const TRIES = 3;
 const SECRETS = [
   ['node', 'key'],
   ['l7', 'key'],
@@ -96,12 +99,10 @@ export interface Wanted {
   readonly notes?: readonly string[];
 }
 
+type Next = (store: FleetStore, before: Candidate | undefined, view: FleetView) => Promise<Wanted>;
+
 /** Puts a config in force in the fleet, and prints what became of it. */
-export async function changeFleet(
-  options: FleetChangeOptions,
-  next: (store: FleetStore, before: Candidate | undefined, view: FleetView) => Promise<Wanted>,
-): Promise<void> {
-  const { json = false, without = [], force = false } = options;
+export async function changeFleet(options: FleetChangeOptions, next: Next): Promise<void> {
   const stop = new AbortController();
   const abort = (): void => stop.abort();
   process.once('SIGINT', abort).once('SIGTERM', abort);
@@ -109,49 +110,71 @@ export async function changeFleet(
   try {
     await withStore(options, async (store, fleet) => {
       const key = operatorKey(options, fleet);
-      const view = await readFleetView(store, fleet);
-      if (view.faults.length > 0)
-        throw refused(
-          view.faults.join('; '),
-          'Somebody wrote to the store who is not the operator, or it lost a part.',
-        );
-      const before = await inForce(store, view);
-      const { candidate, message, notes = [] } = await next(store, before, view);
-      const plan = planOf(before, candidate);
-      if (before?.text === candidate.text) {
-        writeResult(
-          json,
-          { revision: view.active, changed: false },
-          () => `revision ${view.active?.number} says the same: nothing to do\n`,
-        );
-        return;
+      const way = { fleet, key, signal: stop.signal, progress: (text: string) => line.show(text) };
+      for (let tries = 1; ; tries++) {
+        const view = await viewAtRest(store, fleet, way);
+        try {
+          await changeFrom(view, store, options, next, way, line);
+          return;
+        } catch (error) {
+          const isOver = tries === TRIES || stop.signal.aborted || !isRefused(error);
+          if (isOver || !(await onlyFoundSince(store, fleet, view))) throw error;
+        }
       }
-      if (!json) writeOut([...notes.map((note) => `${note}\n`), drawFilePlan(plan)].join(''));
-      const change: Change = {
-        text: candidate.text,
-        digest: fleetDigest(candidate.config),
-        by: whoAmI(),
-        message: message.slice(0, FLEET_MESSAGE_CHARS_MAX),
-        force,
-        without: [...without],
-        changes: [...notes, ...changesOf(plan)]
-          .slice(0, CHANGES_MAX)
-          .map((each) => each.slice(0, FLEET_MESSAGE_CHARS_MAX)),
-      };
-      const applied = await apply(store, view, change, {
-        fleet,
-        key,
-        signal: stop.signal,
-        progress: (text) => line.show(text),
-      });
-      line.clear();
-      writeResult(json, { ...applied, changed: true }, drawApplied);
-      if (applied.late.length > 0) process.exitCode = EXIT.failure;
     });
   } finally {
     line.clear();
     process.off('SIGINT', abort).off('SIGTERM', abort);
   }
+}
+
+function isRefused(error: unknown): boolean {
+  return error instanceof AnyhopError && error.code === 'ERR_FLEET';
+}
+
+/** @throws AnyhopError ERR_FLEET when it is not in force afterwards */
+async function changeFrom(
+  view: FleetView,
+  store: FleetStore,
+  options: FleetChangeOptions,
+  next: Next,
+  way: ApplyOptions,
+  line: ProgressLine,
+): Promise<void> {
+  const { json = false, without = [], force = false } = options;
+  if (view.faults.length > 0)
+    throw refused(
+      view.faults.join('; '),
+      'Somebody wrote to the store who is not the operator, or it lost a part.',
+    );
+  const before = await inForce(store, view);
+  const { candidate, message, notes = [] } = await next(store, before, view);
+  const plan = planOf(before, candidate);
+  if (before?.text === candidate.text) {
+    writeResult(
+      json,
+      { revision: view.active, changed: false },
+      () => `revision ${view.active?.number} says the same: nothing to do\n`,
+    );
+    return;
+  }
+  line.clear();
+  if (!json) writeOut([...notes.map((note) => `${note}\n`), drawFilePlan(plan)].join(''));
+  const change: Change = {
+    text: candidate.text,
+    digest: fleetDigest(candidate.config),
+    by: whoAmI(),
+    message: message.slice(0, FLEET_MESSAGE_CHARS_MAX),
+    force,
+    without: [...without],
+    changes: [...notes, ...changesOf(plan)]
+      .slice(0, CHANGES_MAX)
+      .map((each) => each.slice(0, FLEET_MESSAGE_CHARS_MAX)),
+  };
+  const applied = await apply(store, view, change, way);
+  line.clear();
+  writeResult(json, { ...applied, changed: true }, drawApplied);
+  if (applied.late.length > 0) process.exitCode = EXIT.failure;
 }
 
 function drawApplied({ revision, members, prepareMs, waitMs, switchMs, late }: Applied): string {

@@ -1,9 +1,11 @@
 /** Revisions that a node signs, before members of a fleet with a real etcd: which are taken, and which are refused, and why. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { drawLog } from '#anyhop/cli/fleet-log.js';
 import { revisionOf } from '#anyhop/cli/fleet-revision.js';
 import { apply, type Change, WouldWait } from '#anyhop/fleet/apply.js';
+import { onlyFoundSince, viewAtRest } from '#anyhop/fleet/found-meanwhile.js';
 import type { SigningKey } from '#anyhop/fleet/keys.js';
 import { ACTIVE, blobPlace, revisionPlace } from '#anyhop/fleet/places.js';
 import { prune } from '#anyhop/fleet/prune.js';
@@ -208,6 +210,28 @@ ${more}`;
       drained.replace(', state: draining }', ' }'),
     );
     await find(drained.replace('weight: 2', 'weight: 4'));
+  });
+
+  test('is waited for by an operator, who then begins on top of it', async () => {
+    const before = await fleet.view();
+    edge.judge = async () => {
+      await sleep(500);
+      return undefined;
+    };
+    const finding = find(edge.text()!.replace('weight: 4', 'weight: 3'));
+    await until('it is being prepared', async () => (await fleet.view()).intent !== undefined);
+    const lines: string[] = [];
+    const store = fleet.store();
+    const way = { signal: new AbortController().signal, progress: (line: string) => void lines.push(line) };
+    const view = await viewAtRest(store, fleet.config, way);
+    const { revision } = await finding;
+    edge.judge = async () => undefined;
+    assert.equal(view.active?.number, revision.number);
+    assert.equal(lines[0], `revision ${revision.number} by edge-1 is being prepared: waiting for it`);
+    assert.equal(await onlyFoundSince(store, fleet.config, before), true);
+    assert.equal(await onlyFoundSince(store, fleet.config, view), false);
+    await fleet.apply(edge.text()!.replace('weight: 3', 'weight: 4'));
+    assert.equal(await onlyFoundSince(store, fleet.config, view), false);
   });
 
   test('does not wait, and leaves out members that do not answer', async () => {
