@@ -95,7 +95,8 @@ async function run(fleet: DemoFleet, size: Size, first: PlayedEvent): Promise<Wi
   const forwarded = await fleet.forwarded();
   await traffic.stop();
   const { connections, samples } = traffic;
-  return { startMs, forwarded, played: [first, ...played], connections, samples };
+  const falseDowns = fleet.falseDowns(startMs);
+  return { startMs, forwarded, falseDowns, played: [first, ...played], connections, samples };
 }
 
 function curvesOf({ startMs, samples, played }: Witnessed) {

@@ -33,6 +33,8 @@ export class DemoFleet {
   readonly #fib: FibWatch;
   readonly #hops: ReadonlyMap<string, string>;
   readonly #nodes: LabProcess[] = [];
+  /** Those that have ended too. */
+  readonly #everStarted: LabProcess[] = [];
   readonly #others: LabProcess[] = [];
 
   private constructor(machines: Machines, fib: FibWatch, hops: ReadonlyMap<string, string>) {
@@ -72,9 +74,14 @@ export class DemoFleet {
     );
     await Promise.all(
       forwarders.map(async (_, index) => {
-        this.#nodes[index] = await this.#members.startForwarder(index, waits);
+        this.#took(index, await this.#members.startForwarder(index, waits));
       }),
     );
+  }
+
+  #took(index: number, node: LabProcess): void {
+    this.#nodes[index] = node;
+    this.#everStarted.push(node);
   }
 
   /** Once a config is in force: resolves when the router sends packets to all forwarders. */
@@ -138,7 +145,7 @@ export class DemoFleet {
     const { code, signal } = await node.stop('SIGTERM', EVENTUALLY_MS);
     if (code !== 0) throw new Error(`${node.name} ended with ${signal ?? code}\n${node.tail()}`);
     const started = await this.#members.startForwarder(forwarder - 1, { program, until });
-    this.#nodes[forwarder - 1] = started;
+    this.#took(forwarder - 1, started);
     await started.waitForEvent('pool', EVENTUALLY_MS);
   }
 
@@ -158,6 +165,16 @@ export class DemoFleet {
   /** Packets that each node has forwarded since it was started last, by its name. */
   async forwarded(): Promise<Map<string, number>> {
     return await this.#askAll('/counters', ({ verdicts }: CounterReport) => verdicts['forwarded'] ?? 0);
+  }
+
+  /** How often nodes have taken a backend for down since then. None is, ever: their checks had no answer in time. */
+  falseDowns(sinceMs: number): number {
+    return this.#everStarted.reduce((sum, { events }) => {
+      const downs = events.filter(({ event, health, time }) => {
+        return event === 'health' && health === 'down' && Date.parse(String(time)) >= sinceMs;
+      });
+      return sum + downs.length;
+    }, 0);
   }
 
   /** Waits until all nodes but one have logged an event of this name. @returns milliseconds */

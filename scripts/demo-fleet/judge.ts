@@ -22,6 +22,7 @@ export interface Verdict {
   readonly open: number;
   readonly answers: number;
   readonly forwarded: ReadonlyMap<string, number>;
+  readonly falseDowns: number;
   /** Why, and after which event. */
   readonly broken: readonly Broken[];
 }
@@ -29,10 +30,12 @@ export interface Verdict {
 export interface Witnessed extends Traffic<PlayedEvent> {
   /** By the forwarder's name. */
   readonly forwarded: ReadonlyMap<string, number>;
+  /** How often a node took a backend for down that was not. */
+  readonly falseDowns: number;
 }
 
 export function judge(witnessed: Witnessed): Verdict {
-  const { played, connections, samples, forwarded } = witnessed;
+  const { played, connections, samples, forwarded, falseDowns } = witnessed;
   const events = betweenEvents(witnessed).map(({ event, secondsIn, broken, slowestMs }): EventResult => {
     const { title, text, equal, fault, atMs, doneMs } = event;
     return {
@@ -51,6 +54,7 @@ export function judge(witnessed: Witnessed): Verdict {
     open: samples.map(({ open }) => open).sort((a, b) => a - b)[samples.length >> 1] ?? 0,
     answers: answersOf(connections),
     forwarded,
+    falseDowns,
     broken: brokenOf(witnessed),
   };
 }

@@ -38,14 +38,21 @@ export function reportText(verdict: Verdict, expected: Expected): string {
     String(event.broken),
     `${event.slowestMs} ms`,
   ]);
-  const { connections, open, answers } = verdict;
+  const { connections, open, answers, falseDowns } = verdict;
   return [
     ...columns(head, rows, new Set(['at', 'took', 'broken', 'slowest answer'])),
     '',
     `${connections} connections, ${open} of them at a time; ${answers} answers, each of them checked.`,
     'Same tables: all nodes said the same digest of the owners of all slots afterwards.',
+    ...(falseDowns === 0 ? [] : [tooBusy(falseDowns)]),
     ...endOfReport(verdict.broken, shortcomings(verdict, expected), summary(verdict)),
   ].join('\n');
+}
+
+/** Each is a change of health that the fleet has not agreed on, beside those that are planned. */
+function tooBusy(falseDowns: number): string {
+  const times = falseDowns === 1 ? 'Once' : `${falseDowns} times`;
+  return `${times} a node took a backend for down, and none was: this machine was too busy to answer checks in time.`;
 }
 
 export function summary({ changes, broken, equal }: Verdict): string {

@@ -39,6 +39,7 @@ const SEEN: Witnessed = {
   connections: [connection(null, null), connection(null, null)],
   samples: [sample(1_500, 300, 3), sample(2_500, 500, 40), sample(4_500, 510, 7)],
   forwarded: new Map([['edge-1', 10]]),
+  falseDowns: 0,
 };
 const EXPECTED = { events: 2, open: 500 };
 
@@ -51,6 +52,12 @@ test('a run in which nothing broke is a success, and its last line counts change
     verdict.events.map(({ slowestMs }) => slowestMs),
     [40, 7],
   );
+});
+
+test('checks that had no answer in time are told, since each is a change that nobody planned', () => {
+  assert.doesNotMatch(reportText(judge(SEEN), EXPECTED), /too busy/);
+  const text = reportText(judge({ ...SEEN, falseDowns: 7 }), EXPECTED);
+  assert.match(text, /^7 times a node took a backend for down, and none was: this machine was too busy/m);
 });
 
 test('a broken connection counts for the event before it began to be broken', () => {
