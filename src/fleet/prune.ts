@@ -9,7 +9,7 @@ import { BadRecord, peeked, signerOf } from './record.js';
 import { readActive } from './said.js';
 import type { Condition, Snapshot, Store } from './store.js';
 
-/** At a time: a transaction of etcd has 128 operations at most. */
+/** At a time: a transaction of etcd has 128 comparisons at most, and each entry takes two. */
 const PART = 50;
 
 /**
@@ -35,7 +35,7 @@ export async function prune(store: Store, kept = FLEET_FOUND_REVISIONS_MAX): Pro
     ];
     const conditions: Condition[] = [
       [INTENT, undefined],
-      ...[ACTIVE, ...part].map((place): Condition => [place, now.entries.get(place)?.version]),
+      ...[ACTIVE, ...part].map((place): Condition => [place, now.entries.get(place)]),
     ];
     const isDone = await store.write(
       conditions,

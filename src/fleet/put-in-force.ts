@@ -11,8 +11,8 @@ import type { Active } from './said.js';
 import { type Condition, type Entry, isStoreFault, type Store } from './store.js';
 import { type FleetView, readFleetView } from './view.js';
 
-/** A version that no entry has. */
-const NONE = '-1';
+/** What no entry is. */
+const NONE: Entry = { value: '', version: '-1' };
 
 /** @throws AnyhopError ERR_FLEET when nobody knows yet; ERR_STORE @returns false when something else came in between */
 export async function putInForce(
@@ -56,10 +56,10 @@ export async function putInForce(
   return false;
 }
 
-/** Version of what is being prepared, as long as it is this record. */
-export async function intentOf(store: Store, record: string): Promise<string | undefined> {
+/** What is being prepared, as long as it is this record. */
+export async function intentOf(store: Store, record: string): Promise<Entry | undefined> {
   const intent = await store.get(INTENT);
-  return intent?.value === JSON.stringify({ record }) ? intent.version : undefined;
+  return intent?.value === JSON.stringify({ record }) ? intent : undefined;
 }
 
 /** Why a change did not come into force. @param own its record */

@@ -30,7 +30,7 @@ const ENTRIES_MAX = 30_000;
 
 export interface Entry {
   readonly value: string;
-  /** Changes with every write of it. */
+  /** Changes with every write of it; but a store that was restored from a snapshot gives the same ones again. */
   readonly version: string;
 }
 
@@ -48,8 +48,8 @@ export interface Write {
   readonly lease?: Lease;
 }
 
-/** What must still hold for writes to be done; undefined: it is not there. */
-export type Condition = readonly [place: string, version: string | undefined];
+/** What must still be there, as it was read, for writes to be done; undefined: nothing. */
+export type Condition = readonly [place: string, entry: Entry | undefined];
 
 export interface StoreFault {
   readonly since: Date;
@@ -213,11 +213,13 @@ export class FleetStore {
       const lease = leases[i];
       return { request_put: { key, value: Buffer.from(value), ...(lease !== undefined && { lease }) } };
     });
-    const compare = conditions.map(([place, version]): ICompare => {
+    const compare = conditions.flatMap(([place, entry]): ICompare[] => {
       const key = Buffer.from(this.#root + place);
-      return version === undefined
-        ? { key, target: 'Create', result: 'Equal', create_revision: 0 }
-        : { key, target: 'Mod', result: 'Equal', mod_revision: version };
+      if (entry === undefined) return [{ key, target: 'Create', result: 'Equal', create_revision: 0 }];
+      return [
+        { key, target: 'Mod', result: 'Equal', mod_revision: entry.version },
+        { key, target: 'Value', result: 'Equal', value: Buffer.from(entry.value) },
+      ];
     });
     const { succeeded } = await this.#client.call(({ kv }, deadline) =>
       kv.txn({ compare, success }, { deadline }),

@@ -62,8 +62,8 @@ export async function readFleetView(store: Store, fleet: FleetConfig): Promise<F
     faults,
     members: membersOf(now, now),
     unchanged: [
-      [ACTIVE, now.entries.get(ACTIVE)?.version],
-      [INTENT, intended?.version],
+      [ACTIVE, now.entries.get(ACTIVE)],
+      [INTENT, intended],
     ],
   };
 }

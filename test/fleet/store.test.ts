@@ -39,7 +39,7 @@ describe('the store of a fleet', { skip, timeout: TIMEOUT_MS }, () => {
     return [fleet, ...members];
   }
 
-  test('reads an entry by its whole name, and a part by a slash at its end', async () => {
+  test('reads an entry by its whole name and a part by a slash at its end, and writes upon what was read alone', async () => {
     const fleet = new TestFleet(etcd.endpoints, { name: 'names' });
     fleets.push(fleet);
     const store = fleet.store();
@@ -52,7 +52,13 @@ describe('the store of a fleet', { skip, timeout: TIMEOUT_MS }, () => {
     assert.equal((await store.read('nodes/')).entries.size, 2);
     assert.equal((await store.read('nodes/', 'other/x')).entries.size, 3);
     assert.deepEqual([...(await store.newest('nodes/agent/', 1)).entries.keys()], ['nodes/agent/web-10']);
-    assert.equal(await store.write([['other/x', undefined]], [{ place: 'other/x', value: 'y' }]), false);
+    const writes = [{ place: 'other/x', value: 'y' }];
+    assert.equal(await store.write([['other/x', undefined]], writes), false);
+    const { value, version } = (await store.get('other/x'))!;
+    assert.equal(await store.write([['other/x', { value, version: '1' }]], writes), false);
+    // As after a restore from a snapshot, which gives the same versions to other writes.
+    assert.equal(await store.write([['other/x', { value: 'z', version }]], writes), false);
+    assert.equal(await store.write([['other/x', { value, version }]], writes), true);
   });
 
   test('lets a member that was left out come back with the next revision', async () => {

@@ -68,8 +68,9 @@ export class SimulatedEtcd {
   txn({ compare = [], success = [] }: ITxnRequest) {
     this.#expire();
     const state = this.#state;
-    const holds = compare.every(({ key, target, create_revision, mod_revision }) => {
+    const holds = compare.every(({ key, target, create_revision, mod_revision, value }) => {
       const entry = state.entries.get(textOf(key));
+      if (target === 'Value') return entry?.value.equals(value as Buffer) === true;
       return target === 'Create'
         ? (entry?.created ?? 0) === Number(create_revision)
         : (entry?.changed ?? 0) === Number(mod_revision);
