@@ -35,6 +35,7 @@ describe('the pipelines', () => {
   let summary: Summary | undefined;
 
   it(`${WITH_BPF ? 'in TypeScript, C and BPF' : 'in TypeScript and C'} give the same verdicts, bytes and counters`, () => {
+    console.log(`differential: seed ${seed}`);
     summary = runDifferential({ seed, packets: PACKETS, withBpf: WITH_BPF });
     console.log(`differential: ${summary.packets} packets, seed ${seed}, 0 differences`);
     console.log(histogram(summary));

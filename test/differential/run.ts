@@ -14,8 +14,8 @@ import { recipe as anyRecipe, imageFrom, RECIPES, type Recipe } from './recipe.j
 import { Frames, isForwarded, R, type Results, SKIPPED, verdictName } from './record.js';
 import { fromFew, movingClock } from './rules.js';
 
-/** Room for every recipe. */
-const BPF_SIZES = { imageBytes: 1 << 20, services: 512, backends: 512 } as const;
+/** Room for every recipe: 65537 slots, and as many of a former flow hash key. */
+const BPF_SIZES = { imageBytes: 2 << 20, services: 512, backends: 512 } as const;
 const FRAMES_A_NODE = 5000;
 const FRAMES_A_BATCH = 1000;
 /** Answered ones among them that are tried again, in disorder, while the limits on answers last. */

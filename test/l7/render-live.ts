@@ -13,10 +13,14 @@ import { onLoopback, rendererOf } from './render-fixture.js';
 
 const DEADLINE_MS = 20_000;
 
-/** Polls until `what` is true, or fails with what it was waiting for. */
-export async function until(what: string, isTrue: () => boolean | Promise<boolean>): Promise<void> {
+/** Polls until `what` is true, or fails with what it was waiting for. @param seen what there is instead, for the error */
+export async function until(
+  what: string,
+  isTrue: () => boolean | Promise<boolean>,
+  seen = (): string => '',
+): Promise<void> {
   for (const end = Date.now() + DEADLINE_MS; Date.now() < end; await sleep(20)) if (await isTrue()) return;
-  throw new Error(`not within ${DEADLINE_MS} ms: ${what}`);
+  throw new Error(`not within ${DEADLINE_MS} ms: ${what}\n${seen()}`.trimEnd());
 }
 
 export interface TestServer {

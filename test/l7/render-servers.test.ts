@@ -232,10 +232,15 @@ describe('a rendered HAProxy and its servers', { skip: withoutHaproxy }, () => {
     await until('all are back', async () => (await places()) === '123');
     assert.ok(proxy.log.some((line) => line.includes('"backend":"p_shop"')));
     failing = 0;
-    await until('the checked ones decide again', async () => {
+    let seen = '';
+    const decide = async (): Promise<boolean> => {
       const from = proxy.log.length;
-      return (await places()) === '123' && proxy.log.slice(from).every((line) => line.includes('"u_shop"'));
-    });
+      const found = await places();
+      const lines = proxy.log.slice(from);
+      seen = [found, ...lines].join('\n');
+      return found === '123' && lines.every((line) => line.includes('"u_shop"'));
+    };
+    await until('the checked ones decide again', decide, () => seen);
   });
 
   it('speaks HTTP/2 to servers, without TLS and with it, and in checks', async () => {
