@@ -25,7 +25,8 @@ import {
 
 /** RFC 6455, section 1.3. */
 const WEBSOCKET_GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
-const CHECK = { kind: 'http', path: '/health', interval: '100ms', timeout: '100ms', rise: 1, fall: 1 };
+/** A server that says nothing for a while is busy, and not down. */
+const CHECK = { kind: 'http', path: '/health', interval: '1s', timeout: '1s', rise: 1, fall: 1 };
 
 /** `NAME-1`, `NAME-2`... at the first addresses. */
 function servers(name: string, count: number, more: Readonly<Record<number, object>> = {}): object[] {
