@@ -83,8 +83,10 @@ export function eventsFor({ forwarders, backends }: Size): FleetEvent[] {
       async run(fleet) {
         const untilMs = Date.now() + STORE_AWAY_MS;
         await fleet.store.kill();
-        await fleet.untilAllSay('fleet_store_away');
-        await fleet.restart(RESTARTED);
+        await Promise.all([
+          fleet.untilAllSay('fleet_store_away', { but: RESTARTED }),
+          fleet.restart(RESTARTED),
+        ]);
         await fleet.untilAnnounced();
         await delay(Math.max(0, untilMs - Date.now()));
         assert.deepEqual(await fleet.notReady(), []);

@@ -66,17 +66,13 @@ export class DemoFleet {
   async #start(): Promise<void> {
     const { backends, forwarders } = this.lab;
     const waits = { until: 'fleet_waits' };
-    await Promise.all(
-      backends.map(async (_, index) => this.#others.push(await startServer(this.lab, index))),
-    );
-    await Promise.all(
-      backends.map(async (_, index) => this.#others.push(await this.#members.startAgent(index, waits))),
-    );
-    await Promise.all(
-      forwarders.map(async (_, index) => {
+    await Promise.all([
+      ...backends.map(async (_, index) => this.#others.push(await startServer(this.lab, index))),
+      ...backends.map(async (_, index) => this.#others.push(await this.#members.startAgent(index, waits))),
+      ...forwarders.map(async (_, index) => {
         this.#took(index, await this.#members.startForwarder(index, waits));
       }),
-    );
+    ]);
   }
 
   #took(index: number, node: LabProcess): void {
@@ -86,9 +82,11 @@ export class DemoFleet {
 
   /** Once a config is in force: resolves when the router sends packets to all forwarders. */
   async announce(): Promise<void> {
-    await Promise.all(this.#nodes.map((node) => node.waitForEvent('ready', EVENTUALLY_MS)));
-    const bird = await this.#announced.startRouter();
     const { forwarders } = this.lab;
+    const [bird] = await Promise.all([
+      this.#announced.startRouter(),
+      ...this.#nodes.map((node) => node.waitForEvent('ready', EVENTUALLY_MS)),
+    ]);
     await Promise.all(
       forwarders.map(async (_, index) => {
         this.#others.push((await this.#announced.startBird(index + 1)).process);

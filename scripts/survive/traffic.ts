@@ -6,7 +6,7 @@ import type { ConnectionRecord, JournalLine, Sample } from './journal.js';
 
 const SERVER_PROGRAM = fileURLToPath(new URL('./server.js', import.meta.url));
 const CLIENT_PROGRAM = fileURLToPath(new URL('./client.js', import.meta.url));
-const READY_TIMEOUT_MS = 10_000;
+const READY_TIMEOUT_MS = 30_000;
 const OPEN_TIMEOUT_MS = 30_000;
 /** Longer than the client waits for anything. */
 const CLOSE_TIMEOUT_MS = 15_000;
