@@ -15,6 +15,7 @@ import { join } from 'node:path';
 const AT_ONCE = 3;
 const ALONE_MAX = 12;
 const SLOWEST = 12;
+const [TEST_MS, LONG_MS] = [600_000, 3_600_000];
 
 const isLong = process.argv.includes('--long');
 const wanted = process.argv.slice(2).filter((arg) => arg !== '--long');
@@ -66,8 +67,8 @@ function run(chosen, concurrency) {
     [
       '--test',
       `--test-concurrency=${concurrency}`,
-      // A test that waits for ever is a failure, not a run without an end.
-      '--test-timeout=600000',
+      // A test that waits for ever is a failure, not a run without an end. Some of those that take minutes can be told to take longer.
+      `--test-timeout=${chosen.some(isLongFile) ? LONG_MS : TEST_MS}`,
       '--test-reporter=spec',
       '--test-reporter-destination=stdout',
       `--test-reporter=${new URL('test-files.mjs', import.meta.url).pathname}`,

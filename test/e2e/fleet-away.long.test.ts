@@ -1,6 +1,8 @@
 /**
  * A fleet whose store is away: nothing is lost, also while every anyhop process is restarted, and changes work again when it is back.
- * FLEET_AWAY_SECONDS (20) is for how long.
+ * FLEET_AWAY_SECONDS (20) is for how long:
+ *
+ *   FLEET_AWAY_SECONDS=600 node scripts/test.mjs e2e/fleet-away
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
