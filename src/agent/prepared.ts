@@ -6,6 +6,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { LoadedConfig, PoolConfig } from '../config/types.js';
 import type { Logger } from '../core/log.js';
 import type { BpfObject } from '../ffi/bpf.js';
+import { cookieKeysOf } from './cookies/keys.js';
 import type { Environment } from './environment.js';
 import type { Fleet } from './fleet.js';
 import { allHere, LocalVips } from './local-vips.js';
@@ -87,9 +88,13 @@ function placeOf({ interface: name, interfaceIndex, mtu, kind, locals }: Environ
   return { name, interfaceIndex, mtu, kind, locals };
 }
 
-/** Whatever of a config may concern its program: rather too much than too little. */
+/**
+ * Whatever of a config may concern its program: rather too much than too little. Keys by their bytes, since a wrapped secret compares
+ * equal to any other.
+ */
 function servedBy({ agent, services, defend, pools }: LoadedConfig<'agent'>) {
-  return { agent, services, defend, pools: pools.map(unweighed) };
+  const rules = defend && { ...defend, cookies: undefined };
+  return { agent, services, rules, cookieKeys: cookieKeysOf({ defend }), pools: pools.map(unweighed) };
 }
 
 function unweighed({ backends, ...rest }: PoolConfig) {

@@ -5,6 +5,7 @@ import type { Environment } from '#anyhop/agent/environment.js';
 import { fleetOf } from '#anyhop/agent/fleet.js';
 import { type Prepared, withSameProgram } from '#anyhop/agent/prepared.js';
 import { parseConfig } from '#anyhop/config/load.js';
+import { Secret } from '#anyhop/config/secret.js';
 import { CONFIG } from './fixture.js';
 
 const configOf = (change: (text: string) => string = (text) => text) =>
@@ -26,7 +27,7 @@ function prepared(change: (text: string) => string, environment = ENVIRONMENT): 
   return withSameProgram(IN_FORCE, config, fleetOf(config), environment);
 }
 
-test('a weight, a drain, and what nobody reads as YAML need no other program', () => {
+test('a weight, a drain and a comment need no other program', () => {
   for (const change of [
     (text: string) => text.replace('10.1.0.12}', '10.1.0.12, weight: 7}'),
     (text: string) => text.replace('10.1.0.12}', '10.1.0.12, state: draining}'),
@@ -67,4 +68,25 @@ test('another address, index, MTU or kind of the interface needs another program
   for (const other of others) assert.equal(prepared(same, { ...ENVIRONMENT, ...other }), undefined);
   const leftover = { id: 7, name: 'anyhop_agent', isPinned: true } as unknown as Environment['leftover'];
   assert.ok(prepared(same, { ...ENVIRONMENT, leftover }));
+});
+
+test('another key of SYN cookies needs another program, and the same one read again does not', () => {
+  const withKeys = (own: number | undefined, fleet: number) => {
+    const secretOf = (byte: number): Secret => new Secret(new Uint8Array(16).fill(byte));
+    const secrets = { own: own === undefined ? undefined : secretOf(own), former: undefined };
+    const config = configOf((text) => `${text}\ndefend: {}\n`);
+    return { ...config, defend: { ...config.defend!, cookies: { ...secrets, fleet: secretOf(fleet) } } };
+  };
+  for (const own of [1, undefined]) {
+    const inForce = { ...IN_FORCE, config: withKeys(own, 1) };
+    const sameAs = (config: typeof inForce.config) =>
+      withSameProgram(inForce, config, inForce.fleet, ENVIRONMENT);
+    assert.ok(sameAs(withKeys(own, 1)), 'read again');
+    assert.equal(
+      sameAs(withKeys(own, 2)),
+      undefined,
+      'the secret of the fleet, which is one of the two keys',
+    );
+    assert.equal(sameAs(withKeys(3, 1)), undefined, 'a key of its own');
+  }
 });
